@@ -25,45 +25,61 @@ class Token:
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Scanner:
+    """Finds a token, a token that is no action and no glob, and what lies between two."""
+
+    any: re.Pattern[str]
+    plain: re.Pattern[str]
+    between: re.Pattern[str]
+    kinds: dict[str, tuple[str, ...]]
+
+
 @cache
-def _scanner() -> tuple[re.Pattern[str], re.Pattern[str], dict[str, tuple[str, ...]]]:
-    """Finds a token, finds what lies between two, and the kinds by word or terminal."""
+def _scanner() -> _Scanner:
     tables = grammar()
-    pattern = "|".join(f"(?P<{t.name}>{t.pattern})" for t in tables.terminals)
+    pieces = {t.name: f"(?P<{t.name}>{t.pattern})" for t in tables.terminals}
     kinds = {t.name: (t.name,) for t in tables.terminals}
-    kinds |= {word: (*names, "NAME") for word, names in tables.words.items()}
-    return re.compile(pattern), re.compile(tables.ignored), kinds
+    return _Scanner(
+        any=re.compile("|".join(pieces.values())),
+        plain=re.compile("|".join(p for name, p in pieces.items() if name not in {"ACTION", "GLOB"})),
+        between=re.compile(tables.ignored),
+        kinds=kinds | {word: (*names, "NAME") for word, names in tables.words.items()},
+    )
 
 
 def tokenize(text: str, start: int = 0, end: int | None = None) -> list[Token]:
     """The tokens of `text[start:end]`, with an empty one of kind `$END` behind them."""
-    scanner, between, kinds = _scanner()
+    scanner = _scanner()
+    match, between, kinds = scanner.any.match, scanner.between.match, scanner.kinds
     limit = len(text) if end is None else end
-    match, ignored = scanner.match, between.match
     tokens: list[Token] = []
-    add = tokens.append
     at, before, earlier = start, "", ""
     while True:
-        space = ignored(text, at, limit)
+        space = between(text, at, limit)
         if space is not None:
             at = space.end()
         if at >= limit:
             break
         found = match(text, at, limit)
+        if (
+            found is not None
+            and found.lastgroup in {"ACTION", "GLOB"}
+            and not _fits(found, before, earlier)
+        ):
+            found = scanner.plain.match(text, at, limit)
         assert found is not None  # the last terminal takes any character
         kind, piece, stop = found.lastgroup or "", found.group(), found.end()
-        if kind == "NAME":
-            kinds_here = kinds.get(piece, kinds["NAME"])
-        elif kind == "ACTION" and before not in _BEFORE_ACTION and piece.partition(".")[0].isupper():
-            piece = piece.partition(".")[0]
-            stop, kinds_here = at + len(piece), kinds["EVENT"]
-        elif kind == "GLOB" and before not in _BEFORE_GLOB and not (earlier == "on" and before.isdigit()):
-            piece = piece.partition("*")[0] or "*"
-            stop, kinds_here = at + len(piece), kinds["STAR" if piece == "*" else "EVENT"]
-        else:
-            kinds_here = kinds[kind]
-        add(Token(kinds_here, piece, at, stop))
+        kinds_here = kinds.get(piece, kinds["NAME"]) if kind == "NAME" else kinds[kind]
+        tokens.append(Token(kinds_here, piece, at, stop))
         earlier, before = before, piece
         at = stop
-    add(Token((END,), "", at, at))
+    tokens.append(Token((END,), "", at, at))
     return tokens
+
+
+def _fits(found: re.Match[str], before: str, earlier: str) -> bool:
+    """Whether an action or a glob can stand here; else it is a name, a sign and another name."""
+    if found.lastgroup == "ACTION":
+        return before in _BEFORE_ACTION or not found.group().partition(".")[0].isupper()
+    return before in _BEFORE_GLOB or (earlier == "on" and before.isdigit())

@@ -20,12 +20,29 @@ UNEXPECTED = Code(
     "RE001", "unexpected-text", Severity.ERROR, "A word or sign stands where the language has no place for it."
 )
 
+NOT_UTF8 = Code("RE008", "not-utf8", Severity.ERROR, "A file holds bytes that are not UTF-8 text.")
+
 
 def parse(source: Source) -> tuple[s.File, list[Diagnostic]]:
     """The syntax tree of a file and what is wrong with its syntax; never raises on any text."""
     parser = Parser(source, tokenize(source.text), "start")
     tree = parser.run()
     return tree or s.File(source.path, ()), parser.findings()
+
+
+def decode(path: str, data: bytes) -> tuple[Source, list[Diagnostic]]:
+    """The text of a file's bytes; what is no UTF-8 is replaced and reported."""
+    try:
+        return Source(path, data.decode("utf-8-sig")), []
+    except UnicodeDecodeError as error:
+        text = data.decode("utf-8-sig", errors="replace")
+        at = len(data[: error.start].decode("utf-8-sig", errors="replace"))
+        finding = NOT_UTF8.at(
+            Span(path, at, at + 1),
+            f"the byte 0x{data[error.start]:02x} is not UTF-8",
+            help="save the file as UTF-8",
+        )
+        return Source(path, text), [finding]
 
 
 def parse_expression(source: Source, start: int, end: int) -> tuple[s.Expr | None, list[Diagnostic]]:
