@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rules_engine.language import syntax as s
-from rules_engine.language.expressions import ExpressionBuilder
+from rules_engine.language.expression_tree import ExpressionBuilder
 
 if TYPE_CHECKING:
     from rules_engine.language.lexer import Token
