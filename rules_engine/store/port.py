@@ -266,13 +266,17 @@ class Info:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much to keep. None: no limit of that kind."""
+    """How much to keep. None: no limit of that kind.
+
+    An action that nobody has claimed for `action_age_ms` after it was owed is given up.
+    """
 
     log_age_ms: int | None = 7 * 24 * 3_600_000
     log_rows: int | None = 5_000_000
     firing_age_ms: int | None = 30 * 24 * 3_600_000
     firings_per_loop: int | None = 10_000
     letters: int | None = 10_000
+    action_age_ms: int | None = 24 * 3_600_000
 
 
 class Store(Protocol):
@@ -280,10 +284,13 @@ class Store(Protocol):
 
     # -- opening
     def open(self) -> None:
-        """Make or open the database. Idempotent. `StoreNewer`, `StoreReadOnly`, `StoreError`."""
+        """Get ready; look at the database if there is one. Idempotent. `StoreNewer`, `StoreError`.
+
+        The database is made by the first call that writes: until then all is empty (A15).
+        """
 
     def close(self) -> None:
-        """Let go of everything. Idempotent."""
+        """Let go of everything; waiting calls return. Idempotent."""
 
     def info(self) -> Info:
         """Sizes, positions and limits reached."""
@@ -292,22 +299,39 @@ class Store(Protocol):
     def append(self, events: Sequence[NewEvent]) -> list[Stored | Duplicate]:
         """Append in order, durable on return, time given under the lock (R8), one answer an event.
 
-        All or nothing. `StoreBusy`, `StoreFull`, `StoreReadOnly`, `StoreMoved`, `StoreNewer`,
-        `MaybeStored` (of the first event) when the commit's outcome is unknown.
+        All or nothing. An event is a duplicate of a row with its id that lies in the dedup window,
+        or of the first row with its digest less than `dedup_window_ms` ago; duplicates prolong nothing.
+        The window reaches back ten minutes, or as long as an event asks for, and 100,000 rows at most.
+        `StoreError` for an event that is not well-formed; `StoreBusy`, `StoreFull`, `StoreReadOnly`,
+        `StoreMoved`, `StoreNewer`, and `MaybeStored` (of the first event) when the commit's outcome
+        is unknown.
         """
 
     def read(self, after: int, limit: int) -> Page:
-        """At most `limit` rows with seq > `after`; never waits. Reports what was pruned as a `Gap`."""
+        """At most `limit` rows with seq > `after`, in order; never waits.
+
+        Rows after `after` that were pruned are reported as a `Gap`, with the rows that follow it.
+        `StoreError` if `after` is beyond the end of the log: it was replaced by an older copy (R20).
+        """
 
     def seek(self, time_ms: int) -> int:
-        """The last seq with a time before `time_ms`; 0 if there is none."""
+        """The seq of the last row with a time before `time_ms`; 0 if no row is that old."""
 
     def wait(self, after: int, timeout_ms: int) -> None:
-        """Return when there may be a row after `after`, at the latest after `timeout_ms`."""
+        """Return when there is a row after `after`, at the latest after `timeout_ms` of real time.
+
+        It may return early, and does when an action was owed or a control asked, in any process.
+        """
 
     # -- readers
     def reader(self, name: str, *, pinned: bool = True, start: int | None = None) -> int:
-        """Find or make a named reader and return its position; a new one begins at `start` (None: head)."""
+        """Find or make a named reader and return its position; a new one begins at `start` (None: head).
+
+        The last call decides whether it is pinned.
+        """
+
+    def forget_reader(self, name: str) -> bool:
+        """Remove a named reader, so that it holds back nothing any more; False if there is none."""
 
     def ack(self, name: str, old: int, new: int) -> bool:
         """Move a reader from `old` to `new`; False, and nothing changes, if it was not at `old`."""
@@ -320,7 +344,7 @@ class Store(Protocol):
         """Take a role if it is free, expired, or its process is gone; None if somebody holds it (R22)."""
 
     def renew(self, lease: Lease, ttl_ms: int) -> bool:
-        """Prolong; False if it was lost."""
+        """Prolong; False if somebody took it over. An expired lease that nobody took is still held."""
 
     def release(self, lease: Lease) -> None:
         """Give it back; nothing happens if it was lost."""
@@ -328,20 +352,28 @@ class Store(Protocol):
     def holder(self, role: str) -> LeaseInfo | None:
         """Who holds a role; None if nobody does."""
 
-    def load(self) -> Iterator[tuple[CellId, Any]]:
-        """All cells of state, as last committed."""
+    def load(self, prefix: str = "") -> Iterator[tuple[CellId, Any]]:
+        """The cells whose scope begins with `prefix`, as last committed, by scope, key and part."""
 
     def commit(self, lease: Lease, at: int, change: Change) -> None:
         """Write a change if the lease holds and the reader named by its role is at `at`, else `Fenced` (R1).
 
-        All or nothing; `emitted` rows follow in the log in order, and owed actions enter their lanes.
+        All or nothing; `emitted` rows follow in the log in order, with the log clock's time, and owed
+        actions enter their lanes. After any other error the outcome may be unknown: forget what is in
+        memory, and read position and state again (R2, R6).
         """
 
     def tick(self, lease: Lease, time_ms: int) -> int | None:
-        """Append a tick row if the log clock has reached `time_ms` and no row has; its seq, else None."""
+        """Append a tick row if the log clock has reached `time_ms` and no row has; its seq, else None.
+
+        After it no row has a time before `time_ms`. `Fenced` if the lease was lost.
+        """
 
     def now_ms(self) -> int:
         """The log clock: what a row appended now would be stamped with (R14)."""
+
+    def accept_clock(self) -> int:
+        """Let the log clock follow a wall clock that is too far ahead of it (R14); the log's new time."""
 
     # -- operators
     def ask(self, control: Control) -> int:
@@ -357,13 +389,21 @@ class Store(Protocol):
     def claim(
         self, actions: Collection[str] | None, worker: str, limit: int, lease_ms: int, now_ms: int
     ) -> list[Claim]:
-        """Take heads of lanes that are due and whose action is among `actions` (None: any)."""
+        """Take at most `limit` heads of lanes that are due and whose action is among `actions` (None: any).
+
+        Oldest first. A claim is exclusive until `now_ms + lease_ms`; from then on it may be taken again.
+        `now_ms` is the log clock, here and below.
+        """
 
     def extend(self, claims: Sequence[Claim], lease_ms: int, now_ms: int) -> set[int]:
         """Prolong claims; returns the ids of those that were lost."""
 
     def finish(self, claim: Claim, result: Done | Retry | Dead, now_ms: int) -> bool:
-        """Settle a claim; False if it was lost meanwhile, and nothing changes (R25)."""
+        """Settle a claim; False if it was lost meanwhile, and nothing changes (R25).
+
+        `Done` and `Dead` make the next of the lane its head; `Dead` also leaves a letter of kind
+        `action` and a row of kind OUTCOME (R26), all at once.
+        """
 
     def action_counts(self) -> ActionCounts:
         """How many are owed, claimed and dead."""
@@ -379,7 +419,10 @@ class Store(Protocol):
         """Dead letters, newest first."""
 
     def settle(self, letter_id: int, *, retry: bool, now_ms: int) -> bool:
-        """Put a dead action back into its lane, or drop the letter; False if there is no such letter."""
+        """Put a dead action back at the end of its lane, or drop the letter; False if there is none.
+
+        `StoreError` when another kind of letter is to be retried: only an action can be.
+        """
 
     # -- looking in
     def keep_rules(self, hash: str, texts: dict[str, str]) -> None:
@@ -412,4 +455,8 @@ class Store(Protocol):
         """The value of that name, None if there is none."""
 
     def prune(self, limits: Limits, budget: int) -> int:
-        """Delete up to `budget` rows that are past a limit, never past a pinned reader; how many."""
+        """Delete up to `budget` rows that are past a limit; how many. Call again while it is `budget`.
+
+        Never past a pinned reader, nor the newest row. When a pinned reader holds more than
+        `log_rows`, `append` refuses with `StoreFull` until it moves on (R21).
+        """

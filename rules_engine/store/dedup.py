@@ -1,0 +1,100 @@
+"""The window in which a repeated event is a duplicate (R15, R17, R18).
+
+Kept in memory and fed from the tail of the log in order, so it needs no index on disk and a row
+is in it only when its commit has returned. The caller holds the lock under which rows are appended.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rules_engine.store.port import Duplicate, NewEvent, Stored
+
+#: No window remembers more rows than this, however long it is.
+MAX_ROWS: Final = 100_000
+#: An equal id is looked for at least this far back, so that a retry is always recognised.
+ID_WINDOW_MS: Final = 600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the window remembers of a row."""
+
+    seq: int
+    time_ms: int
+    id: str
+    dedup: str | None
+
+
+class DedupWindow:
+    """The newest rows of the log, by id and by digest."""
+
+    def __init__(self, max_rows: int = MAX_ROWS) -> None:
+        self._max_rows = max_rows
+        self._rows: deque[Seen] = deque()
+        self._by_id: dict[str, Seen] = {}
+        self._by_digest: dict[str, Seen] = {}
+        #: All rows up to this one that are young enough are in the window.
+        self.position = 0
+        #: How far back it reaches; a window asked for a longer one must be filled anew.
+        self.span_ms = ID_WINDOW_MS
+        #: How many rows left before their time because there were too many.
+        self.truncated = 0
+
+    def reset(self, span_ms: int) -> None:
+        """Empty it, to be filled with rows of the last `span_ms`."""
+        self._rows.clear()
+        self._by_id.clear()
+        self._by_digest.clear()
+        self.position = 0
+        self.span_ms = max(span_ms, ID_WINDOW_MS)
+
+    def feed(self, rows: Iterable[Seen], now_ms: int) -> None:
+        """Take rows that lie in the log, in order; older ones than the span go."""
+        for row in rows:
+            self._rows.append(row)
+            self._by_id[row.id] = row
+            if row.dedup is not None:
+                self._by_digest[row.dedup] = row
+            self.position = row.seq
+        oldest_ms = now_ms - self.span_ms
+        while self._rows and (len(self._rows) > self._max_rows or self._rows[0].time_ms <= oldest_ms):
+            gone = self._rows.popleft()
+            self.truncated += gone.time_ms > oldest_ms
+            if self._by_id.get(gone.id) is gone:
+                del self._by_id[gone.id]
+            if gone.dedup is not None and self._by_digest.get(gone.dedup) is gone:
+                del self._by_digest[gone.dedup]
+
+    def judge(
+        self, events: Sequence[NewEvent], seq: int, now_ms: int
+    ) -> tuple[list[Stored | Duplicate], list[tuple[Seen, NewEvent]]]:
+        """An answer for each event if they were appended now, from `seq` on; and those that are new.
+
+        Nothing is remembered: the new ones come back through `feed` once they are committed.
+        """
+        answers: list[Stored | Duplicate] = []
+        fresh: list[tuple[Seen, NewEvent]] = []
+        ids: dict[str, Seen] = {}
+        digests: dict[str, Seen] = {}
+        for event in events:
+            digest = None if event.dedup is None else event.dedup.hex()
+            first = ids.get(event.id) or self._by_id.get(event.id)
+            if first is None and digest is not None:
+                twin = digests.get(digest) or self._by_digest.get(digest)
+                if twin is not None and now_ms - twin.time_ms < event.dedup_window_ms:
+                    first = twin
+            if first is not None:
+                answers.append(Duplicate(event.id, first.id, first.seq))
+                continue
+            row = Seen(seq, now_ms, event.id, digest)
+            ids[event.id] = row
+            if digest is not None:
+                digests[digest] = row
+            answers.append(Stored(event.id, seq, now_ms))
+            fresh.append((row, event))
+            seq += 1
+        return answers, fresh
