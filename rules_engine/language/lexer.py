@@ -62,11 +62,7 @@ def tokenize(text: str, start: int = 0, end: int | None = None) -> list[Token]:
         if at >= limit:
             break
         found = match(text, at, limit)
-        if (
-            found is not None
-            and found.lastgroup in {"ACTION", "GLOB"}
-            and not _fits(found, before, earlier)
-        ):
+        if found is not None and found.lastgroup in {"ACTION", "GLOB"} and not _fits(found, before, earlier):
             found = scanner.plain.match(text, at, limit)
         assert found is not None  # the last terminal takes any character
         kind, piece, stop = found.lastgroup or "", found.group(), found.end()

@@ -17,7 +17,10 @@ from rules_engine.language.source import Source, Span
 from rules_engine.language.tree import TreeBuilder
 
 UNEXPECTED = Code(
-    "RE001", "unexpected-text", Severity.ERROR, "A word or sign stands where the language has no place for it."
+    "RE001",
+    "unexpected-text",
+    Severity.ERROR,
+    "A word or sign stands where the language has no place for it.",
 )
 
 NOT_UTF8 = Code("RE008", "not-utf8", Severity.ERROR, "A file holds bytes that are not UTF-8 text.")

@@ -112,9 +112,7 @@ class TreeBuilder(ExpressionBuilder):
         domain, default, *options = rest
         if not isinstance(domain, s.NumberRange | s.Words):
             domain = self.name(domain)
-        return s.KnobItem(
-            self.span(start, end), self.name(parts[0]), keys, domain, default, tuple(options)
-        )
+        return s.KnobItem(self.span(start, end), self.name(parts[0]), keys, domain, default, tuple(options))
 
     def keys(self, start: int, end: int, parts: Parts) -> tuple[s.Name, ...]:
         return self.names(parts)
@@ -125,9 +123,7 @@ class TreeBuilder(ExpressionBuilder):
 
     def step(self, start: int, end: int, parts: Parts) -> s.StepOption:
         direction, amount, per = parts
-        return s.StepOption(
-            self.span(start, end), direction and direction.text, amount.value, per
-        )
+        return s.StepOption(self.span(start, end), direction and direction.text, amount.value, per)
 
     def deadband(self, start: int, end: int, parts: Parts) -> s.DeadbandOption:
         return s.DeadbandOption(self.span(start, end), parts[0].value)
