@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from itertools import product
-from typing import Any
+from typing import Any, Literal, get_args
 
 from rules_engine.engine import expressions as x
 from rules_engine.engine import values
@@ -39,8 +39,8 @@ from rules_engine.language import program as p
 from rules_engine.language.source import Source
 from rules_engine.language.types import Base, Type
 
-_COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
-_ARITHMETIC = frozenset({"+", "-", "*", "/"})
+_COMPARISONS: Mapping[str, x.Comparison] = {op: op for op in get_args(x.Comparison)}
+_ARITHMETIC: Mapping[str, Literal["+", "-", "*", "/"]] = {"+": "+", "-": "-", "*": "*", "/": "/"}
 
 
 def compile_program(program: p.Program, sources: Mapping[str, Source], hash: str) -> Plan:
@@ -58,7 +58,7 @@ def compile_program(program: p.Program, sources: Mapping[str, Source], hash: str
 
 
 def _event(event: p.EventDecl) -> EventPlan:
-    read = _ExpressionCompiler(knob_keys=())
+    read = _ExpressionCompiler((), strict_text=True)
     return EventPlan(
         name=event.name,
         fields=tuple(
@@ -74,7 +74,7 @@ def _event(event: p.EventDecl) -> EventPlan:
 
 
 def _accept(type: Type) -> Any:
-    return values.accept(str(type.base), words=type.words, low=type.low, high=type.high)
+    return values.accept_type(type.base.value, words=type.words, low=type.low, high=type.high)
 
 
 def _knob(knob: p.Knob, program: p.Program) -> KnobPlan:
@@ -102,8 +102,9 @@ def _knob(knob: p.Knob, program: p.Program) -> KnobPlan:
 class _ExpressionCompiler:
     """Makes closures of expressions; a loop's compiler adds the slots of its memory."""
 
-    def __init__(self, knob_keys: tuple[str, ...]) -> None:
-        self._per = knob_keys
+    def __init__(self, per: tuple[str, ...], *, strict_text: bool = False) -> None:
+        self._per = per
+        self._strict_text = strict_text
 
     def expr(self, node: p.Expr) -> Expr:
         """The closure of an expression."""
@@ -138,8 +139,7 @@ class _ExpressionCompiler:
             case p.Matches():
                 return x.matches(self.expr(node.subject), node.pattern)
             case p.IsKnown():
-                known = x.is_known(self.expr(node.subject))
-                return known if node.known else x.not_(known)
+                return x.is_known(self.expr(node.subject), node.known)
             case p.ListOf():
                 return x.list_of([self.expr(item) for item in node.items])
             case p.FunctionCall():
@@ -148,9 +148,8 @@ class _ExpressionCompiler:
                 subject = self.expr(node.subject) if node.subject is not None else None
                 return x.match_(subject, [(self._test(arm.test), self.expr(arm.value)) for arm in node.arms])
             case p.Interpolation():
-                return x.interpolate(
-                    [part if isinstance(part, str) else self.expr(part) for part in node.parts]
-                )
+                parts = [part if isinstance(part, str) else self.expr(part) for part in node.parts]
+                return x.interpolate(parts, strict=self._strict_text)
             case _:
                 raise NotImplementedError(
                     f"{type(node).__name__} does not run yet, and the checker refuses it"
@@ -164,10 +163,10 @@ class _ExpressionCompiler:
         if node.op in _COMPARISONS:
             order = _word_order(node.left, node.right)
             if order and node.op not in ("==", "!="):
-                return x.compare_words(node.op, order, left, right)
-            return x.compare(node.op, left, right)
+                return x.compare_words(_COMPARISONS[node.op], order, left, right)
+            return x.compare(_COMPARISONS[node.op], left, right)
         if node.op in _ARITHMETIC:
-            return x.arithmetic(node.op, left, right)
+            return x.arithmetic(_ARITHMETIC[node.op], left, right)
         match node.op:
             case "and":
                 return x.and_(left, right)
@@ -176,7 +175,7 @@ class _ExpressionCompiler:
             case "in":
                 return x.membership(left, right)
             case "not-in":
-                return x.not_(x.membership(left, right))
+                return x.membership(left, right, inside=False)
             case "??":
                 return x.coalesce(left, right)
         raise AssertionError(f"no such operator: {node.op}")
@@ -257,7 +256,7 @@ class _LoopCompiler(_ExpressionCompiler):
         slot = self._slot(node)
         match node:
             case p.Aggregate():
-                return x.window(slot, node.function)
+                return x.window(slot, node.function, node.quantile)
             case p.Prev():
                 return x.prev(slot)
             case _:
@@ -265,7 +264,9 @@ class _LoopCompiler(_ExpressionCompiler):
 
     def _slot(self, node: p.Expr) -> int:
         """The slot that remembers for this node; what it reads itself comes before it."""
-        mark = _fingerprint(replace(node, function="") if isinstance(node, p.Aggregate) else node)
+        mark = _fingerprint(
+            replace(node, function="", quantile=None) if isinstance(node, p.Aggregate) else node
+        )
         if mark not in self._slot_of:
             plan = self._slot_plan(node)
             self._slot_of[mark] = len(self._slots)
@@ -298,9 +299,7 @@ class _LoopCompiler(_ExpressionCompiler):
         raise NotImplementedError(f"{type(node).__name__} does not run yet, and the checker refuses it")
 
     def _feed(self, event: str, filter: p.Expr | None) -> FeedPlan:
-        return FeedPlan(
-            event, self._optional(filter), x.list_of([x.field(name, None) for name in self._loop.per])
-        )
+        return FeedPlan(event, self._optional(filter), x.key_of(*(x.field(name) for name in self._loop.per)))
 
     # -- effects
 
