@@ -1,0 +1,164 @@
+"""What the pipeline can be asked to do: the handlers of the specification's feedback loops.
+
+They run in the pipeline's process, in threads, because they change it. Whoever is asked twice with
+one idempotency key does the thing once.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rules_engine.daemon.handlers import ActionContext, GiveUp, handler
+from rules_engine.demo.pipeline import Pipeline
+from rules_engine.demo.training_line import TrainingLine
+
+_REMEMBERED = 10_000
+
+
+@dataclass
+class Performed:
+    """What was done: the idempotency keys, and a line for each thing done, for the summary."""
+
+    keys: OrderedDict[str, None] = field(default_factory=OrderedDict)
+
+    def once(self, context: ActionContext | None, work: Callable[[], None]) -> None:
+        """Do the work unless it was done under this key; a key counts once the work has ended well."""
+        key = context.idempotency_key if context else None
+        if key in self.keys:
+            return
+        work()
+        if key is not None:
+            self.keys[key] = None
+            while len(self.keys) > _REMEMBERED:
+                self.keys.popitem(last=False)
+
+
+class _Acting:
+    """What all handlers share: the pipeline and the memory of what was done."""
+
+    def __init__(self, pipeline: Pipeline, performed: Performed) -> None:
+        self._pipeline = pipeline
+        self._performed = performed
+
+    def _line(self, config_key: str) -> TrainingLine:
+        try:
+            return self._pipeline.lines[config_key]
+        except KeyError:
+            known = ", ".join(self._pipeline.lines)
+            raise GiveUp(f"no configuration {config_key!r} is trained here, only {known}") from None
+
+    def _set(self, knob: str, config_key: str, value: float) -> None:
+        self._line(config_key)
+        self._pipeline.controls.set(knob, config_key, value)
+
+
+@handler
+class SelfplayScheduler(_Acting):
+    """Shares the games of a round out among the configurations."""
+
+    def adjust_curriculum_weights(self, config_key: str, weight: float) -> None:
+        """Give a configuration this weight in the share of games."""
+        self._set("curriculum_weight", config_key, weight)
+
+    def set_rate(self, config_key: str, rate: float) -> None:
+        """Play this many times the usual games."""
+        self._set("selfplay_rate", config_key, rate)
+
+    def set_priority_penalty(self, config_key: str, penalty: float) -> None:
+        """Take this much (0 or less) from the configuration's share."""
+        self._set("priority_penalty", config_key, penalty)
+
+
+@handler
+class FeedbackLoopController(_Acting):
+    """Sets how much chance self-play allows."""
+
+    def set_exploration(self, config_key: str, exploration: float) -> None:
+        """1.0 is the trained policy, 2.0 the widest play."""
+        self._set("exploration", config_key, exploration)
+
+
+@handler
+class QualityMonitorDaemon(_Acting):
+    """Measures the games and keeps bad ones out."""
+
+    def throttle_generation(self, config_key: str, factor: float, context: ActionContext | None = None) -> None:
+        """Let this share of the workers play, the worst out first; those that return are restarted."""
+
+        def work() -> None:
+            with self._pipeline.lock:
+                self._line(config_key).workers.throttle(factor)
+
+        self._performed.once(context, work)
+
+    def check_quality(self, config_key: str, reason: str, context: ActionContext | None = None) -> None:
+        """Audit the newest games now and publish the score."""
+        del reason
+
+        def work() -> None:
+            with self._pipeline.lock:
+                quality = self._line(config_key).quality()
+                self._pipeline.reporters[config_key].quality(quality)
+
+        self._performed.once(context, work)
+
+    def discard_bad_data(self, config_key: str, context: ActionContext | None = None) -> None:
+        """Delete the exports in the replay window that are poor."""
+
+        def work() -> None:
+            with self._pipeline.lock:
+                self._line(config_key).discard_bad_data()
+
+        self._performed.once(context, work)
+
+
+@handler
+class CurriculumFeedback(_Acting):
+    """Turns gains in rating into weights."""
+
+    def rebalance(self, config_key: str, velocity: float) -> None:
+        """Note which configuration gains how fast; its weight follows by the knob."""
+        self._line(config_key)
+        self._pipeline.gaining[config_key] = velocity
+
+
+@handler
+class TrainingCoordinator(_Acting):
+    """Sets how training runs."""
+
+    def set_learning_rate_scale(self, config_key: str, scale: float) -> None:
+        """Multiply the learning rate."""
+        self._set("learning_rate_scale", config_key, scale)
+
+    def set_epochs_bonus(self, config_key: str, epochs: float) -> None:
+        """Train this many epochs more in each round."""
+        self._set("epochs_bonus", config_key, epochs)
+
+
+@handler
+class RollbackManager(_Acting):
+    """Puts an earlier model back."""
+
+    def roll_back(self, config_key: str, model_path: str, context: ActionContext | None = None) -> None:
+        """Withdraw the model and let the best one promoted before it serve, from its file."""
+
+        def work() -> None:
+            with self._pipeline.lock:
+                withdrawn = self._line(config_key).roll_back(Path(model_path))
+                if withdrawn:
+                    self._pipeline.reporters[config_key].rolled_back(withdrawn)
+
+        self._performed.once(context, work)
+
+
+def handlers_for(pipeline: Pipeline) -> list[object]:
+    """One of each, acting on this pipeline."""
+    performed = Performed()
+    kinds = (
+        SelfplayScheduler, FeedbackLoopController, QualityMonitorDaemon,
+        CurriculumFeedback, TrainingCoordinator, RollbackManager,
+    )  # fmt: skip
+    return [kind(pipeline, performed) for kind in kinds]

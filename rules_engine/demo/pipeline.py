@@ -1,0 +1,89 @@
+"""The pipeline: rounds of self-play, training, evaluation and promotion, told as events.
+
+It decides nothing that the rules are for: it measures, publishes, and obeys the knobs.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from rules_engine.demo.controls import DEFAULTS, Controls, ReadKnob
+from rules_engine.demo.evaluation import exam
+from rules_engine.demo.reporting import Reporter
+from rules_engine.demo.settings import RunSettings
+from rules_engine.demo.training_line import TrainingLine
+
+Publish = Callable[[str, dict[str, Any]], None]  #: (event type, payload)
+
+
+class Pipeline:
+    """All configurations together. Its methods may be called from several threads.
+
+    `read_knob` gives a knob's value now; without it the knobs stay where they are. `publish` takes
+    each event; without it they go nowhere.
+    """
+
+    def __init__(
+        self, settings: RunSettings, publish: Publish | None = None, read_knob: ReadKnob | None = None
+    ) -> None:
+        self.settings = settings
+        self.read_knob = read_knob or (lambda knob, _: DEFAULTS[knob])
+        self.controls = Controls(settings.configs)
+        self.lines = {key: TrainingLine(key, settings) for key in settings.configs}
+        self.reporters = {
+            key: Reporter(line, settings, publish or (lambda *_: None)) for key, line in self.lines.items()
+        }
+        self.round = 0
+        self.gaining: dict[str, float] = {}  #: rating points per hour of those said to gain fast
+        self.lock = threading.RLock()  #: held through each configuration's part of a round
+
+    def run_round(self) -> None:
+        """One pass over all configurations, those that gain fast first."""
+        self.round += 1
+        self.controls.read_all(self.read_knob)
+        for key in sorted(self.settings.configs, key=lambda key: -self.gaining.get(key, 0.0)):
+            with self.lock:
+                self._faults(key)
+                self._run_line(key)
+
+    def strength(self) -> dict[str, tuple[float, float]]:
+        """(win rate, rating) of what serves now for each configuration, from matches unlike those of training."""
+        with self.lock:
+            return {key: exam(line.game, line.serving) for key, line in self.lines.items()}
+
+    def _run_line(self, key: str) -> None:
+        line, report, get = self.lines[key], self.reporters[key], self.controls.get
+        games = round(self.settings.games_per_round * self.controls.shares()[key] * get("selfplay_rate", key))
+        games = round(games * len(line.workers.online) / len(line.workers.workers))
+        exports = line.selfplay(self.round, max(games, 8), get("exploration", key))
+        report.played(self.round, exports)
+        report.quality(line.quality())
+        epochs = self.settings.epochs + round(get("epochs_bonus", key))
+        report.training_started(self.round)
+        training = line.train(exports, epochs, get("learning_rate_scale", key))
+        candidate, evaluation = line.evaluate(self.round)
+        report.trained(training, candidate)
+        report.evaluated(candidate, evaluation)
+        before = line.checkpoints.serving
+        promoted = line.gate(candidate, evaluation)
+        report.gate(candidate, before, evaluation, promoted=promoted)
+        report.ratings(self.round)
+
+    def _faults(self, key: str) -> None:
+        """Let the wanted fault happen when its time has come."""
+        settings, line = self.settings, self.lines[key]
+        if settings.fault is None or key != settings.faulty_config:
+            return
+        line.gate_broken = False
+        if self.round != settings.fault_round:
+            return
+        if settings.fault == "regression":
+            line.damage()
+            line.gate_broken = True
+        elif settings.fault == "bad-data":
+            for worker in line.workers.workers[:2]:
+                worker.corrupt = True
+        else:
+            line.workers.varied = False
