@@ -33,18 +33,18 @@ class KnobReader(Protocol):
 
 
 class SlotReader(Protocol):
-    """What a loop remembers in one slot, as of an evaluation."""
+    """What a loop remembers in its slots, as of an evaluation."""
 
-    def read(self, function: str, now_ms: int, quantile: float | None) -> Value:
+    def read(self, slot: int, function: str, now_ms: int, quantile: float | None) -> Value:
         """The aggregate, `prev` or `streak`; None when there is nothing to tell."""
 
 
 class Frame:
     """What one evaluation sees. Made by the step, reused for all loops that hear one event.
 
-    `fields`: the bound event's declared fields, known ones only. `event`: its type. `alias`: the trigger
-    it came by. `key`: the loop's key. `slots`: one reader a slot. `locals` is filled at first reading
-    from `local_plans` (L7).
+    `fields`: the bound event's declared fields, known ones only. `event`: its type. `alias`: the
+    trigger it came by. `key`: the loop's key. `slots`: what the loop remembers, None without memory. `locals` is filled
+    at first reading from `local_plans` (L7).
     """
 
     __slots__ = ("alias", "event", "fields", "key", "knobs", "local_plans", "locals", "now_ms", "slots")
@@ -56,7 +56,7 @@ class Frame:
         self.knobs = knobs
         self.alias: str | None = None
         self.key: Key = ()
-        self.slots: Sequence[SlotReader] = ()
+        self.slots: SlotReader | None = None
         self.locals: dict[str, Value] = {}
         self.local_plans: Mapping[str, Expr] = {}
 
@@ -167,7 +167,7 @@ def window(slot: int, function: str, quantile: float | None = None) -> Expr:
     """An aggregate over a window: `count sum avg min max first last stddev slope distinct quantile ewma`."""
 
     def read(f: Frame) -> Value:
-        return f.slots[slot].read(function, f.now_ms, quantile) if slot < len(f.slots) else None
+        return None if f.slots is None else f.slots.read(slot, function, f.now_ms, quantile)
 
     return _reading(read, (), ("slot", slot))
 
@@ -440,7 +440,7 @@ Arm = tuple[Expr | Literal["else", "unknown"], Expr]
 
 
 def match_(subject: Expr | None, arms: Sequence[Arm]) -> Expr:
-    """`match`: the first arm that is not false decides; unknown is unknown without an `unknown:` arm (L38)."""
+    """`match`: the first arm not false decides; unknown stays so without an `unknown:` arm (L38)."""
     tests: list[tuple[Expr, Expr]] = []
     otherwise: Expr | None = None
     unknown: Expr | None = None
