@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 MEMORY: Final = "memory:"
 
 
-def open(url: str | Path, *, durability: Literal["full", "normal"] = "full", create: bool = True) -> Store:
+def open(  # noqa: A001 - store.open(url) is how everybody calls it
+    url: str | Path,
+    *,
+    durability: Literal["full", "normal"] = "full",
+    create: bool = True,
+    clock: Callable[[], int] = wall_ms,
+) -> Store:
     """An open store: a new one in memory for `memory:`, else the SQLite database of that path.
 
     The database is made by the first call that writes. `full` survives a loss of power, `normal`
@@ -31,9 +37,10 @@ def open(url: str | Path, *, durability: Literal["full", "normal"] = "full", cre
         store = MemoryStore(clock)
     else:
         from rules_engine.store.sqlite import SqliteStore  # noqa: PLC0415 - likewise
+        from rules_engine.store.sqlite.machine import Machine  # noqa: PLC0415 - likewise
 
         if not create and not Path(url).exists():
             raise StoreError(f"there is no database at {url}; start the daemon or publish an event first")
-        store = SqliteStore(Path(url), durability=durability, wall_ms=clock)
+        store = SqliteStore(Path(url), durability=durability, machine=Machine(wall_ms=clock))
     store.open()
     return store

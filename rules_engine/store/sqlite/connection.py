@@ -1,0 +1,340 @@
+"""One database file: how it is made, opened, read and written.
+
+A write transaction is one function call on one thread: lock, BEGIN IMMEDIATE, statements, COMMIT,
+unlock (R3). Readers are read-only connections; only the writer makes checkpoints, under the lock (R35).
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
+from urllib.parse import quote
+
+from rules_engine.store.faults import fault
+from rules_engine.store.port import StoreError, StoreMoved
+from rules_engine.store.sqlite import forking, migrations
+from rules_engine.store.sqlite.failures import CommitUnknown, full, is_full, translated
+from rules_engine.store.sqlite.lock import lock_for
+from rules_engine.store.sqlite.machine import Machine
+from rules_engine.store.sqlite.nudges import Nudges
+from rules_engine.store.sqlite.reserve import Reserve
+
+T = TypeVar("T")
+
+#: How long a write waits for the others before it raises `StoreBusy`.
+LOCK_WAIT_S: Final = 5.0
+#: How many read connections are kept for the next call.
+IDLE_READERS: Final = 8
+#: The write-ahead log is brought back into the database when it is larger than this.
+CHECKPOINT_BYTES: Final = 4 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class Transaction:
+    """What a write works with. `after_commit` runs once the COMMIT has returned, under the lock (R2)."""
+
+    sql: sqlite3.Connection
+    machine: Machine
+    after_commit: list[Callable[[], None]] = field(default_factory=list)
+    nudges: bytes = b""
+
+    def nudge(self, word: bytes) -> None:
+        """Have waiting processes told after the commit."""
+        if word not in self.nudges:
+            self.nudges += word
+
+
+class Database:
+    """The connections of this process to one file. Thread-safe."""
+
+    def __init__(
+        self,
+        path: Path,
+        durability: Literal["full", "normal"],
+        machine: Machine,
+        lock_wait_s: float = LOCK_WAIT_S,
+    ) -> None:
+        self.path = path.absolute()
+        self.durability = durability
+        self.machine = machine
+        self.nudges = Nudges(self.path)
+        self.reserve = Reserve(self.path.with_name(self.path.name + "-reserve"))
+        self.closed = False
+        self._lock = lock_for(self.path.with_name(self.path.name + "-lock"))
+        self._lock_wait_s = lock_wait_s
+        self._identity: tuple[int, int] | None = None
+        self._writer: sqlite3.Connection | None = None
+        self._readers: list[sqlite3.Connection] = []
+        self._checkpoint_at = CHECKPOINT_BYTES
+        self._pid = os.getpid()
+        self._tainted = False
+        forking.register(self)
+
+    # -- reading
+
+    def read(self, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
+        """Run a function that only reads; `otherwise` while there is no database. `StoreError`."""
+        self._check_process()
+        with forking.connections_in_use():
+            connection = None
+            try:
+                connection = self._readers.pop() if self._readers else self._open_reader()
+                if connection is None:
+                    return otherwise
+                self._check_identity()
+                result = work(connection)
+            except (sqlite3.Error, OSError) as error:
+                if connection is not None:
+                    connection.close()
+                raise translated(error, self.path) from error
+            except BaseException:
+                self._retire(connection)
+                raise
+            self._retire(connection)
+            return result
+
+    def rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query; none while there is no database."""
+        empty: list[tuple[Any, ...]] = []
+        return self.read(lambda sql: sql.execute(query, values).fetchall(), empty)
+
+    def row(self, query: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+        """The first row of a query, if there is one."""
+        found = self.rows(query, values)
+        return found[0] if found else None
+
+    def _retire(self, connection: sqlite3.Connection | None) -> None:
+        if connection is not None:
+            if connection.in_transaction:
+                connection.rollback()
+            if len(self._readers) < IDLE_READERS and not self.closed:
+                self._readers.append(connection)
+            else:
+                connection.close()
+
+    def _open_reader(self) -> sqlite3.Connection | None:
+        if not self._exists():
+            return None
+        connection = self._connect("ro")
+        if not migrations.check(connection, self.path):
+            connection.close()
+            return None
+        return connection
+
+    def _exists(self) -> bool:
+        """Whether the file is there, with something in it; keeps who it is."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            if self._identity is not None:
+                self._check_identity()
+            return False
+        if not found.st_size:
+            return False
+        if self._identity is None:
+            self._identity = (found.st_dev, found.st_ino)
+        return True
+
+    def _check_identity(self) -> None:
+        """A renamed or deleted database would still take writes, unseen by everybody else (R36)."""
+        if self._identity is None:
+            return
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            raise StoreMoved(
+                f"{self.path} was renamed or deleted while it was open: put it back, or restart"
+                " to begin a new one"
+            ) from None
+        if (found.st_dev, found.st_ino) != self._identity:
+            raise StoreMoved(
+                f"{self.path} was replaced by another file while it was open: restart to use that one"
+            )
+
+    def _connect(self, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"file:{quote(os.fsencode(self.path))}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=self._lock_wait_s,
+            cached_statements=256,
+        )
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        return connection
+
+    # -- writing
+
+    def write(self, work: Callable[[Transaction], T], prepare: Callable[[], None] | None = None) -> T:
+        """Run a function in a transaction of its own; all or nothing, durable on return.
+
+        `prepare` runs before, while other processes may still write. `StoreError` and its kinds;
+        `CommitUnknown` when it cannot be told whether the transaction was stored.
+        """
+        self._check_process()
+        try:
+            with self._lock.in_process(self._lock_wait_s):
+                if prepare is not None:
+                    prepare()
+                with self._lock.between_processes(self._lock_wait_s), forking.connections_in_use():
+                    fault("locked")
+                    transaction, result = self._transact(work)
+        except (sqlite3.Error, OSError) as error:
+            raise translated(error, self.path) from error
+        fault("unlocked")
+        if transaction.nudges:
+            self.nudges.ring(transaction.nudges)
+            fault("nudged")
+        return result
+
+    def _transact(self, work: Callable[[Transaction], T]) -> tuple[Transaction, T]:
+        connection = self._writer or self._open_writer()
+        transaction = Transaction(connection, self.machine)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            fault("begun")
+            self._check_identity()
+            migrations.check(connection, self.path)
+            result = work(transaction)
+            fault("inserted")
+        except BaseException as error:
+            self._undo(connection)
+            if is_full(error):
+                self._make_room(connection)
+                raise full(self.path) from error
+            raise
+        self._commit(connection)
+        fault("committed")
+        for follow in transaction.after_commit:
+            follow()
+        self._checkpoint_if_large(connection)
+        return transaction, result
+
+    def _commit(self, connection: sqlite3.Connection) -> None:
+        try:
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._undo(connection)
+            if is_full(error):
+                self._make_room(connection)
+                raise full(self.path) from error
+            self.drop_connections()
+            message = f"it is not known whether the last write to {self.path} was stored: {error}"
+            raise CommitUnknown(message) from error
+
+    def _undo(self, connection: sqlite3.Connection) -> None:
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self.drop_connections()
+
+    def _open_writer(self) -> sqlite3.Connection:
+        if not self._exists():
+            # Ours alone from the first byte on. Nothing in this process can have the file open yet:
+            # closing it would take away SQLite's locks.
+            with suppress(FileExistsError):
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        elif not os.access(self.path, os.W_OK):
+            raise PermissionError(13, "read-only")
+        connection = self._connect("rw")
+        try:
+            migrations.check(connection, self.path)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA synchronous = {self.durability.upper()}")
+            migrations.upgrade(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._exists()
+        self._writer = connection
+        return connection
+
+    # -- the write-ahead log
+
+    def _checkpoint_if_large(self, connection: sqlite3.Connection) -> None:
+        size = self._wal_bytes()
+        if size < self._checkpoint_at:
+            return
+        self.checkpoint(connection)
+        # A reader in the middle of something keeps it from shrinking: try again somewhat later.
+        left = self._wal_bytes()
+        self._checkpoint_at = max(CHECKPOINT_BYTES, left + CHECKPOINT_BYTES // 4)
+
+    def checkpoint(self, connection: sqlite3.Connection) -> None:
+        """Bring the write-ahead log back into the database, as far as readers allow; under the lock."""
+        with suppress(sqlite3.Error):
+            connection.execute("PRAGMA busy_timeout = 0")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        connection.execute(f"PRAGMA busy_timeout = {int(self._lock_wait_s * 1000)}")
+
+    def _wal_bytes(self) -> int:
+        try:
+            return self.path.with_name(self.path.name + "-wal").stat().st_size
+        except OSError:
+            return 0
+
+    def size_bytes(self) -> int:
+        """Of the database with its write-ahead log; 0 while there is none."""
+        try:
+            return self.path.stat().st_size + self._wal_bytes()
+        except OSError:
+            return 0
+
+    def _make_room(self, connection: sqlite3.Connection) -> None:
+        """Give the reserve free, so that pruning and checkpoints can still run on a full disk (R37)."""
+        self.reserve.free()
+        self.checkpoint(connection)
+
+    # -- opening and closing
+
+    def open(self) -> None:
+        """Look at the database if there is one. `StoreNewer`, `StoreError`."""
+        self.closed = False
+        self.read(lambda connection: connection.execute("SELECT 1 FROM meta").fetchone(), None)
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.closed = True
+        with ExitStack() as stack:
+            with suppress(StoreError, OSError):  # the last one out makes a checkpoint: under the lock
+                stack.enter_context(self._lock.in_process(self._lock_wait_s))
+                if self._writer is not None:
+                    stack.enter_context(self._lock.between_processes(self._lock_wait_s))
+            stack.enter_context(forking.connections_in_use())
+            self.drop_connections()
+        self._identity = None
+        self.nudges.close()
+
+    def drop_connections(self) -> None:
+        """Close them all; new ones are made when needed."""
+        while self._readers:
+            self._readers.pop().close()
+        if self._writer is not None:
+            with suppress(sqlite3.Error):
+                self._writer.close()
+            self._writer = None
+
+    def _check_process(self) -> None:
+        if self.closed:
+            raise StoreError(f"the store of {self.path} is closed")
+        if self._tainted or self._pid != os.getpid():
+            raise StoreError(
+                f"this process was forked in the middle of using {self.path}, or behind Python's back, and"
+                " cannot use it: open it in the child only, or start the child with `spawn`"
+            )
+
+    def before_fork(self) -> None:
+        """See `forking`."""
+        self.drop_connections()
+
+    def after_fork_in_child(self, *, inherited: bool) -> None:
+        """See `forking`."""
+        self._pid = os.getpid()
+        self._tainted = inherited
+        self.nudges.after_fork_in_child()
