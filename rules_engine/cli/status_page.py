@@ -1,0 +1,123 @@
+"""`status` for people: one page, the worst first to catch the eye."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rules_engine.cli.output import table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_STATES = {"live": "green", "shadow": "cyan", "off": "yellow"}
+_MAX_FINDINGS = 10
+
+
+def print_status(console: Console, document: dict[str, Any], db: Path) -> None:
+    """Print the document of `status --format json` as a page."""
+    from rich.text import Text
+
+    def line(label: str, text: str, style: str = "") -> None:
+        console.print(Text.assemble((f"{label:<10}", "bold"), (text, style)))
+
+    _head(line, document, db)
+    _reload(console, line, document["rules"]["last_reload"])
+    _loops(console, document["rules"]["loops"])
+    moved = [one for one in document["knobs"] if one["hold"] is not None or one["value"] != one["default"]]
+    _knobs(console, document["knobs"], moved)
+    _readers(console, document)
+    _actions(line, document)
+
+
+def _head(line: Any, document: dict[str, Any], db: Path) -> None:
+    daemon, rules, log = document["daemon"], document["rules"], document["log"]
+    if daemon["running"]:
+        line("daemon", f"running, pid {daemon['pid']}, since {daemon.get('started', '?')}", "green")
+    else:
+        line("daemon", "not running; start it with `rules-engine run`", "yellow")
+    for trouble in daemon.get("health", {}).get("troubles", []) if daemon["running"] else []:
+        line("", trouble, "bold red")
+    count = len(rules["loops"])
+    line("rules", f"{rules['hash'][:12]}, {count} loop{'s' * (count != 1)}" if rules["hash"] else "none loaded yet")
+    newest = f", newest of {log['time']}" if log["time"] else ""
+    line("log", f"{log['head']} rows{newest}, {_bytes(log['bytes'])}, {db}")
+    for limit in log["limits"]:
+        line("", f"limit reached: {limit}", "bold red")
+
+
+def _reload(console: Console, line: Any, reload: dict[str, Any] | None) -> None:
+    from rich.text import Text
+
+    if reload is None:
+        return
+    if reload["ok"]:
+        line("reload", f"fine, {reload['time']}")
+        return
+    line("reload", f"failed, {reload['time']}: the last good rules go on", "bold red")
+    problems = [f"{one['path']}: {one['message']}" for one in reload["unreadable"]]
+    problems += [
+        f"{d['path']}:{d['line']}:{d['column']} {d['code']} {d['message']}"
+        for d in reload["diagnostics"]
+        if d["severity"] == "error"
+    ]
+    for problem in problems[:_MAX_FINDINGS]:
+        console.print(Text(f"          {problem}", style="red"))
+    if len(problems) > _MAX_FINDINGS:
+        console.print(Text(f"          and {len(problems) - _MAX_FINDINGS} more: rules-engine lint"))
+
+
+def _loops(console: Console, loops: list[dict[str, Any]]) -> None:
+    from rich.text import Text
+
+    if not loops:
+        return
+    made = table("", "loop", "state", "fired", "", right=("fired",))
+    for loop in sorted(loops, key=lambda one: (-one["fired"], one["loop"])):
+        why = loop["reason"] or ""
+        if loop["until"]:
+            why += f" (until {loop['until']})"
+        made.add_row(loop["loop"], Text(loop["state"], style=_STATES[loop["state"]]), str(loop["fired"]), why)
+    console.print(made)
+
+
+def _knobs(console: Console, knobs: list[dict[str, Any]], moved: list[dict[str, Any]]) -> None:
+    from rules_engine.cli.observing import knob_table
+
+    if moved:
+        console.print(knob_table(moved))
+    rest = len(knobs) - len(moved)
+    if rest:
+        console.print(f"{rest} knob value{'s' * (rest != 1)} at default\n", style="dim")
+
+
+def _readers(console: Console, document: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    if not document["readers"]:
+        return
+    made = table("", "reader", "position", "behind", "", right=("position", "behind"))
+    for reader in document["readers"]:
+        behind = Text(str(reader["lag"]), style="yellow" if reader["lag"] > 1_000 else "")
+        made.add_row(reader["name"], str(reader["position"]), behind, "pinned" if reader["pinned"] else "")
+    console.print(made)
+
+
+def _actions(line: Any, document: dict[str, Any]) -> None:
+    counts = document["actions"]
+    style = "red" if counts["dead"] else ""
+    line("actions", f"{counts['owed']} owed, {counts['claimed']} in hand, {counts['dead']} dead", style)
+    others = document["dead_letters"] - counts["dead"]
+    if others > 0:
+        line("", f"{others} other dead letter{'s' * (others != 1)}", "red")
+    if document["dead_letters"]:
+        line("", "see them with `rules-engine dead-letters list`")
+
+
+def _bytes(count: int) -> str:
+    size = float(count)
+    for unit in ("B", "kB", "MB"):
+        if size < 1_000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1_000
+    return f"{size:.1f} GB"

@@ -1,0 +1,78 @@
+"""What operators ask of the engine: how a request is written, and what makes it unacceptable.
+
+A request lies in the store's inbox until the evaluator pins it to a place in the log, in the commit in which it
+takes effect; what became of it is left as a fact for whoever asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rules_engine.engine.plan import Plan
+from rules_engine.store.port import Control
+
+#: Kinds of request. `swap` is never asked for: the evaluator pins it when the rules were reloaded.
+KNOB: Final = "knob"
+OFF: Final = "off"
+ON: Final = "on"
+RELOAD: Final = "reload"
+SWAP: Final = "swap"
+
+#: So many answers are kept for those who asked.
+_KEPT_ANSWERS = 200
+
+
+def off(loop: str, reason: str, for_ms: int | None = None) -> Control:
+    """Switch a loop off, for a while or until `on`."""
+    return Control(OFF, {"loop": loop, "reason": reason, "for_ms": for_ms})
+
+
+def on(loop: str) -> Control:
+    """Switch a loop on again."""
+    return Control(ON, {"loop": loop})
+
+
+def set_knob(knob: str, key: tuple[Any, ...], value: Any, for_ms: int | None = None) -> Control:
+    """Override a knob at a key, for a while or until it is next set."""
+    return Control(KNOB, {"knob": knob, "key": list(key), "value": value, "for_ms": for_ms})
+
+
+def reload() -> Control:
+    """Read the rules again."""
+    return Control(RELOAD, {})
+
+
+def refusal(control: Control, plan: Plan) -> str | None:
+    """Why a request cannot be granted under these rules; None if it can."""
+    body = control.body
+    if control.kind in (OFF, ON):
+        known = body.get("loop") in plan.by_name
+        return None if known else f"there is no loop `{body.get('loop')}`"
+    if control.kind == KNOB:
+        return _knob_refusal(plan, body)
+    return f"there is no request of kind `{control.kind}`"
+
+
+def _knob_refusal(plan: Plan, body: Mapping[str, Any]) -> str | None:
+    knob = plan.knobs.get(body.get("knob", ""))
+    key, value = body.get("key"), body.get("value")
+    if knob is None:
+        return f"there is no knob `{body.get('knob')}`"
+    if not isinstance(key, list) or len(key) != len(knob.per):
+        wanted = ", ".join(knob.per) or "no key"
+        return f"`{knob.name}` takes {wanted}"
+    if knob.keys is not None and tuple(key) not in knob.keys:
+        return f"`{knob.name}` has no key {'/'.join(map(str, key))}"
+    if knob.words:
+        return None if value in knob.words else f"`{knob.name}` is one of {', '.join(knob.words)}"
+    if isinstance(value, bool) or not isinstance(value, int | float) or not knob.low <= value <= knob.high:
+        return f"`{knob.name}` lies in {knob.low:g}..{knob.high:g}, not {value!r}"
+    return None
+
+
+def answered(kept: object, answers: Mapping[int, str | None]) -> dict[str, str | None]:
+    """The fact that tells what became of requests: id to refusal, None for granted; the newest ones are kept."""
+    known = dict(kept) if isinstance(kept, dict) else {}
+    known |= {str(number): text for number, text in answers.items()}
+    return dict(sorted(known.items(), key=lambda item: int(item[0]))[-_KEPT_ANSWERS:])

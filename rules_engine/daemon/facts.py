@@ -1,0 +1,121 @@
+"""What the daemon leaves in the store for other processes to read: small JSON values by name.
+
+None of it takes part in a decision. It lets `status`, `publish`, `knobs` and workers answer without
+parsing rules, and without the daemon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any, Final
+
+from rules_engine.daemon.reloader import Reload
+from rules_engine.engine.plan import KnobPlan, StepPlan
+from rules_engine.language.diagnostics import Diagnostic
+from rules_engine.language.program import Program
+from rules_engine.language.source import Source
+from rules_engine.pipeline import RuleSet
+
+#: The running daemon: pid, when it started, its rule paths and handlers.
+DAEMON: Final = "daemon"
+#: The rule set that decides: hash, loops, knobs, actions, the user's own events.
+RULES: Final = "rules"
+#: The last attempt to reload, and what was wrong with it.
+LAST_RELOAD: Final = "last_reload"
+#: Counters and troubles of the daemon.
+HEALTH: Final = "health"
+#: The position of the last swap, so that it is found without reading all controls.
+SWAPPED_AT: Final = "swapped_at"
+#: What became of the latest requests of operators, by request id.
+ANSWERS: Final = "answers"
+
+
+def rules_fact(rules: RuleSet, time_ms: int) -> dict[str, Any]:
+    """What others need to know of a rule set that decides from `time_ms` on."""
+    assert rules.plan is not None
+    assert rules.program is not None
+    places = {loop.name: loop for loop in rules.program.loops}
+    return {
+        "hash": rules.hash,
+        "time_ms": time_ms,
+        "loops": [
+            {
+                "loop": loop.name,
+                "mode": loop.mode,
+                "why": places[loop.name].off or "",
+                "path": places[loop.name].path,
+                "per": list(loop.per),
+            }
+            for loop in rules.plan.loops
+        ],
+        "knobs": {name: asdict(knob) for name, knob in rules.plan.knobs.items()},
+        "actions": {action.name: list(action.parameters) for action in rules.program.actions.values()},
+        "events": own_events(rules.program),
+    }
+
+
+def own_events(program: Program) -> dict[str, dict[str, Any]]:
+    """The events that the user declared: name to its other name."""
+    return {
+        event.name: {"alias": event.alias, "dedup_ms": event.dedup_ms}
+        for event in program.events.values()
+        if not event.from_catalogue
+    }
+
+
+def knob_plan(fact: Mapping[str, Any]) -> KnobPlan:
+    """A knob's plan out of `rules_fact`, as another process reads it."""
+    keys = fact["keys"]
+    return KnobPlan(
+        **{
+            **fact,
+            "per": tuple(fact["per"]),
+            "keys": None if keys is None else tuple(tuple(key) for key in keys),
+            "words": tuple(fact["words"]),
+            "steps": tuple(StepPlan(**step) for step in fact["steps"]),
+            "drive_parameters": tuple(fact["drive_parameters"]),
+        }
+    )
+
+
+def reload_fact(reload: Reload, time_ms: int) -> dict[str, Any]:
+    """The last reload, in the shape of `status --format json` but for the time."""
+    rules = reload.rules
+    return {
+        "time_ms": time_ms,
+        "ok": reload.ok,
+        "hash": reload.hash,
+        "diagnostics": [finding_record(finding, rules.sources) for finding in rules.diagnostics],
+        "unreadable": [{"path": one.path, "message": one.message} for one in rules.unreadable],
+        "handover": reload.handover,
+        "requests": list(reload.requests),
+    }
+
+
+def finding_record(finding: Diagnostic, sources: Mapping[str, Source]) -> dict[str, Any]:
+    """A finding in the shape of `lint --format json`."""
+    source = sources.get(finding.span.path)
+    line, column = source.position(finding.span.start) if source else (1, 1)
+    end_line, end_column = source.position(finding.span.end) if source else (1, 1)
+    return {
+        "code": finding.code.id,
+        "name": finding.code.name,
+        "severity": str(finding.severity),
+        "path": finding.span.path,
+        "line": line,
+        "column": column,
+        "end_line": end_line,
+        "end_column": end_column,
+        "message": finding.message,
+        "help": finding.help,
+        "related": list(_related(finding, sources)),
+        "witness": finding.witness,
+    }
+
+
+def _related(finding: Diagnostic, sources: Mapping[str, Source]) -> Iterable[dict[str, Any]]:
+    for related in finding.related:
+        source = sources.get(related.span.path)
+        line, column = source.position(related.span.start) if source else (1, 1)
+        yield {"path": related.span.path, "line": line, "column": column, "message": related.message}

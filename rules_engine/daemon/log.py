@@ -1,0 +1,39 @@
+"""The daemon's log: one line an entry on standard error, readable by people and by `key=value` parsers."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+log: Any = structlog.get_logger("rules_engine")
+
+
+def set_up_logging(level: str, *, colour: bool | None = None) -> None:
+    """Send entries of at least `level` ("INFO", ...) to standard error; colour None: when it is a terminal."""
+    if colour is None:
+        colour = sys.stderr.isatty()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if colour else "iso", utc=not colour),
+            _one_line,
+            structlog.dev.ConsoleRenderer(colors=colour, pad_event_to=0, sort_keys=False),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _one_line(_: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A line break in a value would make two lines of one entry."""
+    for name, value in entry.items():
+        if isinstance(value, str) and "\n" in value:
+            entry[name] = value.replace("\n", " | ")
+    return entry
