@@ -1,228 +1,92 @@
-"""Grammar to syntax tree, the part that expressions need. See `tree.py`."""
+"""Names and types of expressions: from what was written to what it reads and what it gives."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from rules_engine.language import syntax as s
-from rules_engine.language.diagnostics import Code, Diagnostic, Severity
-from rules_engine.language.literals import bad_escapes, duration_ms, number_of, text_of
-from rules_engine.language.source import Source, Span
-
-if TYPE_CHECKING:
-    from rules_engine.language.lexer import Token
-
-Parts = list[Any]
-
-OUT_OF_BOUNDS = Code(
-    "RE006", "bad-number", Severity.ERROR, "A number or a length of time is not one the language takes."
-)
-BAD_ESCAPE = Code(
-    "RE007", "bad-text-escape", Severity.ERROR, "A backslash in a text starts an escape that does not exist."
-)
+from rules_engine.language import calls, matching, operators, program, reading, syntax, texts
+from rules_engine.language.catalog import LONGEST_MS
+from rules_engine.language.names import BAD_DURATION
+from rules_engine.language.scope import Scope, unclear
+from rules_engine.language.types import BOOL, DURATION, FLOAT, INT, LIST, STR, Base
 
 
-class ExpressionBuilder:
-    """Builds the expressions of one file; what is wrong with a literal goes to `findings`."""
+class Expressions:
+    """Gives expressions their names and types within a scope.
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.findings: list[Diagnostic] = []
+    A mistake becomes a finding and an `Unclear` part, of which nothing more is said.
+    """
 
-    # ---- pieces ----------------------------------------------------------------------------------
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
 
-    def span(self, start: int, end: int) -> Span:
-        """A place in this file."""
-        return Span(self.source.path, start, end)
+    def within(self, scope: Scope) -> Expressions:
+        """The same, reading other names."""
+        return Expressions(scope)
 
-    def of(self, token: Token) -> Span:
-        """Where a token stands."""
-        return Span(self.source.path, token.start, token.end)
+    def condition(self, expr: syntax.Expr) -> program.Expr:
+        """A typed expression that must be true or false."""
+        typed = self.of(expr)
+        if typed.type.base in (Base.BOOL, Base.ANY):
+            return typed
+        self.scope.names.findings.add(operators.not_a_condition(typed))
+        return unclear(expr.span)
 
-    def name(self, token: Token) -> s.Name:
-        """A name as written."""
-        return s.Name(Span(self.source.path, token.start, token.end), token.text)
+    def of(self, expr: syntax.Expr, *, text: bool = False) -> program.Expr:
+        """The typed expression; `text` where a text may hold `{values}` (L40)."""
+        match expr:
+            case syntax.Binary():
+                return operators.binary(self, expr, text=text)
+            case syntax.Unary():
+                return operators.unary(self, expr)
+            case syntax.LiteralValue():
+                return self._literal(expr, text=text)
+            case syntax.DurationLiteral():
+                return self._duration(expr)
+            case syntax.Path():
+                return reading.path(self, expr)
+            case syntax.KnobAt():
+                return reading.knob_at(self, expr)
+            case syntax.OfEvent():
+                return reading.event_outside_window(self, expr)
+            case syntax.Call():
+                return calls.call(self, expr)
+            case syntax.Match():
+                return matching.match(self, expr, text=text)
+            case syntax.Matches():
+                return operators.matches(self, expr)
+            case syntax.IsKnown():
+                return self._is_known(expr)
+            case syntax.ListOf():
+                items = tuple(self.of(item, text=text) for item in expr.items)
+                return program.ListOf(expr.span, LIST, items)
+            case _:
+                return unclear(expr.span)
 
-    def names(self, tokens: Parts) -> tuple[s.Name, ...]:
-        """Several names."""
-        return tuple(self.name(token) for token in tokens)
-
-    def text_name(self, token: Token) -> s.Name:
-        """What stands between quotes, as a name; its span takes in the quotes."""
-        return s.Name(self.of(token), self.text(token))
-
-    def text(self, token: Token) -> str:
-        """What stands between quotes."""
-        for at in bad_escapes(token.text):
-            written = token.text[at : at + 2]
-            self.findings.append(
-                BAD_ESCAPE.at(
-                    self.span(token.start + at, token.start + at + 2),
-                    f"`{written}` is not an escape",
-                    help=r"the escapes are `\"`, `\\`, `\n` and `\t`; for a backslash itself type `\\`",
-                )
-            )
-        return text_of(token.text)
-
-    def number(self, token: Token) -> int | float:
-        """A number; 0 and a finding when it is too long."""
-        value = number_of(token.text)
-        if value is None:
-            self.findings.append(
-                OUT_OF_BOUNDS.at(
-                    self.of(token),
-                    "this number has more than 30 digits",
-                    help="round it: a number may have 30 digits",
-                )
-            )
-            return 0
-        return value
-
-    def whole(self, token: Token) -> int:
-        """A number that counts something."""
-        value = self.number(token)
+    def _literal(self, expr: syntax.LiteralValue, *, text: bool) -> program.Expr:
+        value = expr.value
+        if isinstance(value, bool):
+            return program.Const(expr.span, BOOL, value)
+        if isinstance(value, int):
+            return program.Const(expr.span, INT, value)
         if isinstance(value, float):
-            self.findings.append(
-                OUT_OF_BOUNDS.at(
-                    self.of(token),
-                    f"`{token.text}` cannot count: a whole number is needed here",
-                    help=f"type `{max(1, round(value))}`",
-                )
-            )
-            return max(1, round(value))
-        return value
+            return program.Const(expr.span, FLOAT, value)
+        if text:
+            return texts.interpolated(self, expr.span, value)
+        texts.warn_of_braces(self, expr.span, value)
+        return program.Const(expr.span, STR, value)
 
-    def milliseconds(self, token: Token) -> int:
-        """A length of time."""
-        value = duration_ms(token.text)
-        if value is None:
-            self.findings.append(
-                OUT_OF_BOUNDS.at(
-                    self.of(token),
-                    "this is longer than ten years",
-                    help="the longest time is `3650d`",
-                )
-            )
-            return 0
-        return value
+    def _duration(self, expr: syntax.DurationLiteral) -> program.Expr:
+        if expr.ms > LONGEST_MS:
+            found = BAD_DURATION.at(expr.span, "longer than ten years", help="write at most 3650d")
+            self.scope.names.findings.add(found)
+            return unclear(expr.span)
+        seconds = expr.ms / 1000
+        return program.Const(expr.span, DURATION, int(seconds) if seconds.is_integer() else seconds)
 
-    def duration(self, start: int, end: int, parts: Parts) -> s.Duration:
-        token = parts[0]
-        value = self.milliseconds(token) if token.kinds[0] == "DURATION" else self.name(token)
-        return s.Duration(self.span(start, end), value)
-
-    def documentation(self, start: int) -> str:
-        """The run of comment lines right above a place, without the signs."""
-        line, _ = self.source.position(start)
-        found: list[str] = []
-        while (above := self.source.line(line - 1 - len(found)).strip()).startswith("#"):
-            found.append(above.lstrip("#").strip())
-        return "\n".join(reversed(found))
-
-    # ---- operators -------------------------------------------------------------------------------
-
-    def expression(self, start: int, end: int, parts: Parts) -> s.Expr:
-        expr: s.Expr = parts[0]
-        return expr
-
-    def disjunction(self, start: int, end: int, parts: Parts) -> s.Expr:
-        return self._chain("or", start, end, parts)
-
-    def conjunction(self, start: int, end: int, parts: Parts) -> s.Expr:
-        return self._chain("and", start, end, parts)
-
-    def _chain(self, op: str, start: int, end: int, parts: Parts) -> s.Expr:
-        """`a or b or c or d` as `(a or b) or (c or d)`: the same meaning, and never deep."""
-        if len(parts) == 1:
-            expr: s.Expr = parts[0]
-            return expr
-        middle = (len(parts) + 1) // 2
-        left = self._chain(op, start, parts[middle - 1].span.end, parts[:middle])
-        right = self._chain(op, parts[middle].span.start, end, parts[middle:])
-        return s.Binary(self.span(start, end), op, left, right)
-
-    def binary(self, start: int, end: int, parts: Parts) -> s.Binary:
-        left, op, right = parts
-        return s.Binary(self.span(start, end), op.text, left, right)
-
-    def not_in(self, start: int, end: int, parts: Parts) -> s.Binary:
-        return s.Binary(self.span(start, end), "not-in", parts[0], parts[-1])
-
-    def unary(self, start: int, end: int, parts: Parts) -> s.Unary:
-        op, operand = parts
-        return s.Unary(self.span(start, end), op.text, operand)
-
-    def matches(self, start: int, end: int, parts: Parts) -> s.Matches:
-        return s.Matches(self.span(start, end), parts[0], self.text_name(parts[1]))
-
-    def is_known(self, start: int, end: int, parts: Parts) -> s.IsKnown:
-        return s.IsKnown(self.span(start, end), parts[0], parts[1].text == "known")
-
-    def group(self, start: int, end: int, parts: Parts) -> s.Expr:
-        expr: s.Expr = parts[0]
-        return expr
-
-    # ---- operands --------------------------------------------------------------------------------
-
-    def literal(self, start: int, end: int, parts: Parts) -> s.Expr:
-        return self.literal_value(parts[0])
-
-    def literal_value(self, token: Token) -> Any:
-        kind = token.kinds[0]
-        if kind == "DURATION":
-            return s.DurationLiteral(self.of(token), self.milliseconds(token))
-        if kind == "STRING":
-            return s.LiteralValue(self.of(token), self.text(token))
-        if kind == "BOOL":
-            return s.LiteralValue(self.of(token), token.text == "true")
-        return s.LiteralValue(self.of(token), self.number(token), token.text.endswith("%"))
-
-    def list(self, start: int, end: int, parts: Parts) -> s.ListOf:
-        return s.ListOf(self.span(start, end), tuple(parts))
-
-    def path(self, start: int, end: int, parts: Parts) -> s.Path:
-        return s.Path(self.span(start, end), self.names(parts))
-
-    def of_event(self, start: int, end: int, parts: Parts) -> s.OfEvent:
-        event, condition, members = parts
-        return s.OfEvent(self.span(start, end), self.name(event), condition, members)
-
-    def members(self, start: int, end: int, parts: Parts) -> tuple[s.Name, ...]:
-        return self.names(parts)
-
-    def knob_at(self, start: int, end: int, parts: Parts) -> s.KnobAt:
-        return s.KnobAt(self.span(start, end), self.name(parts[0]), parts[1][0])
-
-    def knob_key(self, start: int, end: int, parts: Parts) -> tuple[s.Expr | None]:
-        return (parts[0] if isinstance(parts[0], s.Expr) else None,)
-
-    def call(self, start: int, end: int, parts: Parts) -> s.Call:
-        function, *arguments, window = parts
-        return s.Call(self.span(start, end), self.name(function), tuple(arguments), window)
-
-    def arguments(self, start: int, end: int, parts: Parts) -> tuple[s.Argument, ...]:
-        return tuple(parts)
-
-    def argument(self, start: int, end: int, parts: Parts) -> s.Argument:
-        name, value = parts
-        return s.Argument(self.span(start, end), name and self.name(name), value)
-
-    def over(self, start: int, end: int, parts: Parts) -> s.Over:
-        return s.Over(self.span(start, end), parts[0].value)
-
-    def over_last(self, start: int, end: int, parts: Parts) -> s.OverLast:
-        return s.OverLast(self.span(start, end), self.whole(parts[0]))
-
-    def since(self, start: int, end: int, parts: Parts) -> s.Since:
-        what, *condition = parts
-        if what.kinds[0] == "EVENT":
-            return s.Since(self.span(start, end), self.name(what), condition[0])
-        return s.Since(self.span(start, end), what.text)
-
-    def match(self, start: int, end: int, parts: Parts) -> s.Match:
-        subject, *arms = parts
-        return s.Match(self.span(start, end), subject, tuple(arms))
-
-    def arm(self, start: int, end: int, parts: Parts) -> s.Arm:
-        test, value = parts
-        return s.Arm(self.span(start, end), test if isinstance(test, s.Expr) else test.text, value)
+    def _is_known(self, expr: syntax.IsKnown) -> program.Expr:
+        subject = expr.subject
+        if isinstance(subject, syntax.Path) and len(subject.parts) == 1:
+            name = subject.parts[0].text
+            if name in self.scope.aliases and not reading.meanings(self.scope, name) - {"alias"}:
+                known: program.Expr = program.AliasKnown(expr.span, BOOL, name)
+                return known if expr.known else program.Unary(expr.span, BOOL, "not", known)
+        return program.IsKnown(expr.span, BOOL, self.of(subject), expr.known)

@@ -7,7 +7,7 @@ it names, every expression knows its type, every duration is integer millisecond
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rules_engine.language.source import Span
@@ -417,7 +417,13 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A whole rule set: everything declared, by name, and its loops in order of name."""
+    """A whole rule set: everything declared, by name, and its loops in order of name.
+
+    What follows `tests` is for lint alone. `places`: where the user's own types and lets stand, by kind
+    ("type", "let") and name. `mentions`: every name used, by use ("type", "let", "action", "knob set",
+    "knob read", "event heard", "event emitted"), also in loops left out for an error. `allowed`: the
+    (loop, code) of each `@allow` that already hid something. `complete`: nothing was left out.
+    """
 
     types: Mapping[str, Type]
     events: Mapping[str, EventDecl]
@@ -426,3 +432,7 @@ class Program:
     lets: Mapping[str, Expr]
     loops: tuple[Loop, ...]
     tests: tuple[Any, ...] = ()
+    places: Mapping[tuple[str, str], Span] = field(default_factory=dict)
+    mentions: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    allowed: frozenset[tuple[str, str]] = frozenset()
+    complete: bool = True

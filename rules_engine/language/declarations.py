@@ -1,0 +1,334 @@
+"""Declarations: types, constants, events, actions and knobs, from their text to what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from rules_engine.language import program, syntax
+from rules_engine.language.assignment import misfit
+from rules_engine.language.catalog import did_you_mean
+from rules_engine.language.constants import settled
+from rules_engine.language.diagnostics import Code, Related, Severity
+from rules_engine.language.expressions import Expressions
+from rules_engine.language.knobs import knob_of
+from rules_engine.language.names import DUPLICATE_CLAUSE, Findings, Names
+from rules_engine.language.reading import UNKNOWN_FIELD
+from rules_engine.language.scope import Scope, Unclear, fields_of
+from rules_engine.language.source import Source, Span
+from rules_engine.language.syntax import File
+from rules_engine.language.traversal import walk
+from rules_engine.language.typerefs import CIRCULAR, DUPLICATE_FIELD, TypeTable
+
+DUPLICATE = Code("RE110", "duplicate-declaration", Severity.ERROR, "Two declarations have one name.")
+REDECLARED = Code(
+    "RE118", "catalogue-redeclared", Severity.INFO, "A declaration replaces one that comes with the package."
+)
+BAD_DERIVATION = Code(
+    "RE216",
+    "bad-derivation",
+    Severity.ERROR,
+    "Only a field of an event can be derived, and only from others.",
+)
+
+ItemT = TypeVar("ItemT", bound=syntax.Item)
+Declared = (
+    syntax.TypeItem
+    | syntax.EventItem
+    | syntax.ActionItem
+    | syntax.KnobItem
+    | syntax.LetItem
+    | syntax.LoopItem
+)
+
+_KINDS: dict[type, str] = {
+    syntax.TypeItem: "type",
+    syntax.EventItem: "event",
+    syntax.ActionItem: "action",
+    syntax.KnobItem: "knob",
+    syntax.LetItem: "let",
+    syntax.LoopItem: "loop",
+}
+#: Where they are read they look the same, so they share one space of names.
+_SPACES = {"knob": "value", "let": "value"}
+
+
+class Declarations:
+    """Collects all declarations of a rule set and settles them, in the order in which they need each other."""
+
+    def __init__(
+        self, files: Sequence[File], catalogue: Sequence[File], sources: Mapping[str, Source]
+    ) -> None:
+        self.findings = Findings()
+        self.names = Names(self.findings, sources)
+        self.names.resolve_let = self._let
+        self._items: dict[tuple[str, str], Declared] = {}
+        self._shipped: set[tuple[str, str]] = set()
+        self._lets: dict[str, program.Expr | None] = {}
+        self._settling: list[str] = []
+        self._collect(catalogue, shipped=True)
+        self._collect(files, shipped=False)
+        for file in files:
+            self._remember_broken(file)
+        self.types = TypeTable(self.names, {item.name.text: item for item in self._of(syntax.TypeItem)})
+        self._settle()
+
+    def loops(self) -> list[syntax.LoopItem]:
+        """The loops, in order of name, without those whose name was taken."""
+        return self._of(syntax.LoopItem)
+
+    # ---- collecting --------------------------------------------------------------------------------
+
+    def _collect(self, files: Iterable[File], *, shipped: bool) -> None:
+        own: dict[tuple[str, str], Declared] = {}
+        for item in (item for file in files for item in file.items if type(item) in _KINDS):
+            kind = _KINDS[type(item)]
+            name: syntax.Name = item.name  # type: ignore[attr-defined]
+            key = (_SPACES.get(kind, kind), name.text)
+            if key in own:
+                first = own[key]
+                other = _KINDS[type(first)]
+                message = f"the {kind} `{name.text}` is declared twice"
+                if other != kind:
+                    message = f"`{name.text}` is already a {other}"
+                related = (Related(first.name.span, "the first one"),)
+                help = "remove one of the two, or give it another name"
+                self.findings.add(DUPLICATE.at(name.span, message, help=help, related=related))
+                continue
+            own[key] = item  # type: ignore[assignment]
+            if shipped:
+                self._shipped.add(key)
+            elif key in self._items:
+                related = (Related(self._items[key].name.span, "the one of the catalogue"),)
+                message = f"this replaces the {kind} `{name.text}` of the catalogue"
+                help = "remove it to use the catalogue's; keep it where you mean your own"
+                self.findings.add(REDECLARED.at(name.span, message, help=help, related=related))
+            if not shipped:
+                self.names.places[(kind, name.text)] = name.span
+        self._items.update(own)
+
+    def _remember_broken(self, file: File) -> None:
+        """What did not parse is declared all the same: nobody is to call it unknown."""
+        for broken in file.broken:
+            self.names.broken.add((broken.word, broken.name.text if broken.name else ""))
+
+    def _of(self, kind: type[ItemT]) -> list[ItemT]:
+        return [item for _, item in sorted(self._items.items()) if isinstance(item, kind)]
+
+    # ---- settling ----------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        self.names.lets = {item.name.text: item for item in self._of(syntax.LetItem)}
+        self.types.settle()
+        events = self._of(syntax.EventItem)
+        for event in events:
+            self.names.events[event.name.text] = self._event(event)
+        for event in events:
+            if event.alias is not None:
+                self.names.event_aliases.setdefault(event.alias.text, event.name.text)
+                self.names.event_aliases.setdefault(event.alias.text.upper(), event.name.text)
+        for action in self._of(syntax.ActionItem):
+            self.names.actions[action.name.text] = self._action(action)
+        for name in self.names.lets:
+            self._let(name)
+        for event in events:
+            self._derive(event)
+        for action in self._of(syntax.ActionItem):
+            self.names.actions[action.name.text] = self._action_links(action)
+        key_words = self._key_words()
+        for knob in self._of(syntax.KnobItem):
+            settled_knob = knob_of(self.names, self.types, knob, key_words)
+            if settled_knob is None:
+                self.names.broken.add(("knob", knob.name.text))
+            else:
+                self.names.knobs[knob.name.text] = settled_knob
+
+    def _let(self, name: str) -> program.Expr | None:
+        if name in self._lets:
+            return self._lets[name]
+        item = self.names.lets.get(name)
+        if item is None or name in self._settling:
+            if item is not None:
+                circle = " -> ".join([*self._settling[self._settling.index(name) :], name])
+                help = "give one of them a value of its own"
+                self.findings.add(
+                    CIRCULAR.at(
+                        item.name.span, f"`{name}` depends on itself", help=help, witness=circle.split(" -> ")
+                    )
+                )
+            return None
+        self._settling.append(name)
+        errors = self.findings.error_count
+        reason = "a constant is settled before any event comes; use `with` in the loop"
+        scope = Scope(names=self.names, no_windows=reason, no_knobs=reason)
+        typed = Expressions(scope).of(item.value)
+        self._settling.pop()
+        sound = self.findings.error_count == errors and not any(
+            isinstance(part, Unclear) for part in walk(typed)
+        )
+        self._lets[name] = settled(typed) if sound else None
+        return self._lets[name]
+
+    def constants(self) -> dict[str, program.Expr]:
+        """All sound constants by name."""
+        return {name: value for name, value in self._lets.items() if value is not None}
+
+    # ---- events and actions --------------------------------------------------------------------------
+
+    def _event(self, item: syntax.EventItem) -> program.EventDecl:
+        fields = self._fields(item.fields)
+        dedup, key, producer = None, None, None
+        seen: dict[type, Span] = {}
+        for option in item.options:
+            if type(option) in seen:
+                related = (Related(seen[type(option)], "the first one"),)
+                help = "keep one of the two"
+                self.findings.add(
+                    DUPLICATE_CLAUSE.at(option.span, "this is said twice", help=help, related=related)
+                )
+                continue
+            seen[type(option)] = option.span
+            match option:
+                case syntax.DedupOption(window=window):
+                    dedup = 0 if window is None else self.names.duration(window)
+                case syntax.KeyOption(field=field):
+                    key = self._key_field(fields, field)
+                case syntax.FromOption(producer=name):
+                    producer = name.text
+        return program.EventDecl(
+            item.name.span,
+            item.name.text,
+            item.alias.text if item.alias else None,
+            fields,
+            item.open,
+            dedup,
+            key,
+            producer,
+            item.documentation,
+            ("event", item.name.text) in self._shipped,
+        )
+
+    def _key_field(self, fields: Mapping[str, program.FieldDecl], name: syntax.Name) -> str | None:
+        known = {spelling: decl.name for decl in fields.values() for spelling in decl.spellings}
+        if name.text not in known:
+            help = did_you_mean(name.text, known)
+            self.findings.add(UNKNOWN_FIELD.at(name.span, f"it has no field `{name.text}`", help=help))
+        return known.get(name.text)
+
+    def _fields(self, fields: tuple[syntax.Field, ...]) -> dict[str, program.FieldDecl]:
+        decls: dict[str, program.FieldDecl] = {}
+        spellings: dict[str, Span] = {}
+        for field in fields:
+            for name in field.names:
+                if name.text in spellings:
+                    related = (Related(spellings[name.text], "the first one"),)
+                    help = "keep one of the two, or give it another name"
+                    self.findings.add(
+                        DUPLICATE_FIELD.at(
+                            name.span, f"`{name.text}` is declared twice", help=help, related=related
+                        )
+                    )
+                spellings.setdefault(name.text, name.span)
+            own = field.names[0]
+            decl = program.FieldDecl(
+                field.span, own.text, tuple(name.text for name in field.names), self.types.of(field.type)
+            )
+            decls.setdefault(own.text, decl)
+        return decls
+
+    def _derive(self, item: syntax.EventItem) -> None:
+        """Settles the fields of an event that are derived from others."""
+        event = self.names.events[item.name.text]
+        written = {field.names[0].text: field for field in item.fields if field.derived is not None}
+        if not written:
+            return
+        reason = "a derived field has only the other fields of its event"
+        fields = dict(event.fields)
+        for name, field in written.items():
+            assert field.derived is not None
+            scope = Scope(
+                names=self.names,
+                fields=fields_of([event]),
+                where=f"`{event.name}`",
+                no_windows=reason,
+                no_knobs=reason,
+            )
+            errors = self.findings.error_count
+            value = Expressions(scope).of(field.derived, text=True)
+            if self.findings.error_count > errors or isinstance(value, Unclear):
+                continue
+            reads = {part.field for part in walk(value) if isinstance(part, program.FieldRead)}
+            if not reads:
+                message = f"`{name}` would get the same value each time it is absent"
+                help = f"declare it as `{name}: {self.types.of(field.type)}?`, and give a default where it is read: `{name} ?? ...`"
+                self.findings.add(BAD_DERIVATION.at(field.derived.span, message, help=help))
+            elif found := misfit(value, fields[name].type, f"`{name}`"):
+                self.findings.add(found)
+            fields[name] = replace(fields[name], derived=value)
+        self._check_circles(event, fields)
+        self.names.events[event.name] = replace(event, fields=fields)
+
+    def _check_circles(self, event: program.EventDecl, fields: dict[str, program.FieldDecl]) -> None:
+        reads = {
+            name: sorted({part.field for part in walk(decl.derived) if isinstance(part, program.FieldRead)})
+            for name, decl in fields.items()
+            if decl.derived is not None
+        }
+        told: set[str] = set()
+        for name in reads:
+            path = _circle(name, reads)
+            if path and not told & set(path):
+                told |= set(path)
+                derived = fields[name].derived
+                assert derived is not None
+                message = f"`{name}` of `{event.name}` is derived from itself"
+                help = "derive it from fields that are sent"
+                self.findings.add(CIRCULAR.at(derived.span, message, help=help, witness=path))
+
+    def _action(self, item: syntax.ActionItem) -> program.ActionDecl:
+        for parameter in item.parameters:
+            if parameter.derived is not None:
+                message = f"`{parameter.names[0].text}` of an action cannot be derived"
+                help = "mark it with `?` where it may be left out"
+                self.findings.add(BAD_DERIVATION.at(parameter.derived.span, message, help=help))
+        return program.ActionDecl(item.name.span, item.name.text, self._fields(item.parameters), (), None)
+
+    def _action_links(self, item: syntax.ActionItem) -> program.ActionDecl:
+        """The same with what it emits and what undoes it."""
+        emits: list[str] = []
+        undo = None
+        for option in item.options:
+            if isinstance(option, syntax.EmitsOption):
+                found = (self.names.event(name, "event emitted") for name in option.events)
+                emits += [event.name for event in found if event is not None]
+            else:
+                action = self.names.action(option.action)
+                undo = action.name if action is not None else None
+        return replace(self.names.actions[item.name.text], emits=tuple(dict.fromkeys(emits)), undo=undo)
+
+    def _key_words(self) -> dict[str, tuple[str, ...] | None]:
+        """The closed word set of each name that could be a knob's key: by its type, or by all fields so named."""
+        found: dict[str, tuple[str, ...] | None] = {}
+        for event in self.names.events.values():
+            for decl in event.fields.values():
+                words = decl.type.words or None
+                for spelling in decl.spellings:
+                    found[spelling] = words if found.get(spelling, words) == words else None
+        found.update({name: type.words for name, type in self.names.types.items() if type.words})
+        return found
+
+
+def _circle(start: str, reads: Mapping[str, list[str]]) -> list[str]:
+    """The names from `start` back to itself; empty where there is no such way."""
+    waiting = [[start]]
+    seen = set()
+    while waiting:
+        path = waiting.pop(0)
+        for name in reads.get(path[-1], ()):
+            if name == start:
+                return [*path, start]
+            if name not in seen:
+                seen.add(name)
+                waiting.append([*path, name])
+    return []

@@ -1,0 +1,316 @@
+"""Loops: clauses in any order become one checked loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from rules_engine.language import program, syntax
+from rules_engine.language.annotations import Annotations, annotations_of
+from rules_engine.language.diagnostics import Code, Related, Severity
+from rules_engine.language.effects import Effects
+from rules_engine.language.expressions import Expressions
+from rules_engine.language.names import BAD_COUNT, DUPLICATE_CLAUSE, Names
+from rules_engine.language.scope import Scope, Unclear
+from rules_engine.language.source import Span
+from rules_engine.language.triggers import DUPLICATE, Heard, check_key, hear
+from rules_engine.language.typerefs import CIRCULAR, DUPLICATE_FIELD
+from rules_engine.language.unknowns import Knowledge
+from rules_engine.language.unreleased import not_yet_running
+from rules_engine.language.windows import CONTRADICTION
+
+NO_TRIGGER = Code("RE114", "missing-trigger", Severity.ERROR, "A loop does not say what it hears.")
+NO_EFFECTS = Code("RE115", "no-effects", Severity.ERROR, "A loop does nothing.")
+
+_ONCE: dict[type, str] = {
+    syntax.On: "on",
+    syntax.Per: "per",
+    syntax.When: "when",
+    syntax.Cooldown: "cooldown",
+    syntax.Limit: "limit",
+    syntax.Gather: "gather",
+    syntax.ClearedBlock: "cleared",
+    syntax.FailedBlock: "failed",
+}
+ClauseT = TypeVar("ClauseT", bound=syntax.Clause)
+
+
+@dataclass
+class _Clauses:
+    """The clauses of a loop by kind; of what may stand once, the first."""
+
+    once: dict[type, syntax.Clause] = field(default_factory=dict)
+    withs: dict[str, syntax.With] = field(default_factory=dict)
+    effects: list[syntax.Effect] = field(default_factory=list)
+    afters: list[syntax.AfterBlock] = field(default_factory=list)
+
+    def get(self, kind: type[ClauseT]) -> ClauseT | None:
+        found = self.once.get(kind)
+        return found if isinstance(found, kind) else None
+
+    def every_effect(self) -> Iterable[syntax.Effect]:
+        yield from self.effects
+        for kind in (syntax.ClearedBlock, syntax.FailedBlock):
+            block = self.once.get(kind)
+            if isinstance(block, syntax.ClearedBlock | syntax.FailedBlock):
+                yield from block.effects
+        for after in self.afters:
+            yield from after.effects
+
+
+@dataclass
+class CheckedLoop:
+    """A loop, None where it has a mistake, and its annotations, which count all the same."""
+
+    loop: program.Loop | None
+    annotations: Annotations
+
+
+def check_loop(names: Names, item: syntax.LoopItem, broken: tuple[syntax.Broken, ...]) -> CheckedLoop:
+    """Checks one loop; `broken` are the clauses it lost to mistakes of syntax."""
+    return _LoopChecker(names, item, broken).check()
+
+
+class _LoopChecker:
+    def __init__(self, names: Names, item: syntax.LoopItem, broken: tuple[syntax.Broken, ...]) -> None:
+        self.names = names
+        self.item = item
+        self.lost = {part.word for part in broken}
+        self.clauses = _Clauses()
+        self.locals: dict[str, program.Expr | None] = {}
+        self.settling: list[str] = []
+        self.unsound = bool(broken)
+
+    def check(self) -> CheckedLoop:
+        errors = self.names.findings.error_count
+        annotations = annotations_of(self.names.findings, self.item)
+        self._sort_clauses()
+        heard = self._hear()
+        per = self._per(heard)
+        self.typer = Expressions(self._scope(heard, per))
+        self._check_combinations(heard)
+        loop = self._loop(heard, per, annotations)
+        failed = self.names.findings.error_count > errors or self.unsound or heard.trigger is None
+        return CheckedLoop(None if failed else loop, annotations)
+
+    # ---- clauses -------------------------------------------------------------------------------------
+
+    def _sort_clauses(self) -> None:
+        for clause in self.item.clauses:
+            match clause:
+                case syntax.With():
+                    self._take_with(clause)
+                case syntax.Effect():
+                    self.clauses.effects.append(clause)
+                case syntax.AfterBlock():
+                    self.clauses.afters.append(clause)
+                case _:
+                    self._take_once(clause)
+
+    def _take_with(self, clause: syntax.With) -> None:
+        first = self.clauses.withs.setdefault(clause.name.text, clause)
+        if first is not clause:
+            related = (Related(first.name.span, "the first one"),)
+            message, help = f"`with {clause.name.text}` stands twice", "give one of the two another name"
+            self.names.findings.add(DUPLICATE.at(clause.name.span, message, help=help, related=related))
+
+    def _take_once(self, clause: syntax.Clause) -> None:
+        kind = type(clause)
+        first = self.clauses.once.setdefault(kind, clause)
+        if first is not clause:
+            word = _ONCE[kind]
+            related = (Related(_head(first.span, word), "the first one"),)
+            help = {
+                "on": "join the events: `on A or B`",
+                "when": "join the conditions with `and`",
+                "per": "list the fields: `per a, b`",
+            }.get(word, "keep one of the two")
+            message = f"`{word}` stands twice"
+            self.names.findings.add(
+                DUPLICATE_CLAUSE.at(_head(clause.span, word), message, help=help, related=related)
+            )
+
+    def _hear(self) -> Heard:
+        on, per = self.clauses.get(syntax.On), self.clauses.get(syntax.Per)
+        if not any(True for _ in self.clauses.every_effect()) and not self.lost:
+            message, help = f"`{self.item.name.text}` does nothing", "add `set`, `emit` or `do`"
+            self.names.findings.add(NO_EFFECTS.at(self.item.name.span, message, help=help))
+        if on is None:
+            if not self.lost:
+                message, help = f"`{self.item.name.text}` hears nothing", "add `on EVENT`"
+                self.names.findings.add(NO_TRIGGER.at(self.item.name.span, message, help=help))
+            return Heard(None, any_field=True)
+        emitted = frozenset(
+            effect.event.text for effect in self.clauses.every_effect() if isinstance(effect, syntax.Emit)
+        )
+        return hear(self.names, on, emitted, per.fields if per else ())
+
+    def _per(self, heard: Heard) -> tuple[str, ...]:
+        clause = self.clauses.get(syntax.Per)
+        if clause is None:
+            return ()
+        seen: dict[str, Span] = {}
+        for name in clause.fields:
+            if name.text in seen:
+                related = (Related(seen[name.text], "the first one"),)
+                message, help = f"`{name.text}` stands twice", "remove one of the two"
+                self.names.findings.add(DUPLICATE_FIELD.at(name.span, message, help=help, related=related))
+                continue
+            seen[name.text] = name.span
+            check_key(self.names, heard, name)
+        return tuple(heard.fields[name].name if name in heard.fields else name for name in seen)
+
+    def _scope(self, heard: Heard, per: tuple[str, ...]) -> Scope:
+        when = self.clauses.get(syntax.When)
+        return Scope(
+            names=self.names,
+            fields=heard.fields,
+            any_field=heard.any_field or bool(self.lost & {"", "with", "on"}),
+            where=heard.where,
+            aliases=heard.aliases,
+            local_names=frozenset(self.clauses.withs),
+            local=self._local,
+            per=None if "per" in self.lost else per,
+            gathers=syntax.Gather in self.clauses.once,
+            latched=bool((when and when.until) or heard.latches or self.lost),
+            several=heard.several,
+        )
+
+    def _local(self, name: str) -> program.Expr | None:
+        """The value of a `with`, settled when it is first read."""
+        if name in self.locals:
+            return self.locals[name]
+        clause = self.clauses.withs[name]
+        if name in self.settling:
+            message, help = f"`{name}` depends on itself", "give one of them a value of its own"
+            path = [*self.settling[self.settling.index(name) :], name]
+            self.names.findings.add(CIRCULAR.at(clause.name.span, message, help=help, witness=path))
+            return None
+        self.settling.append(name)
+        value = self.typer.of(clause.value)
+        self.settling.pop()
+        self.locals[name] = None if isinstance(value, Unclear) else value
+        self.unsound = self.unsound or self.locals[name] is None
+        return self.locals[name]
+
+    # ---- what goes together ----------------------------------------------------------------------------
+
+    def _check_combinations(self, heard: Heard) -> None:
+        when = self.clauses.get(syntax.When)
+        gather = self.clauses.get(syntax.Gather)
+        cleared = self.clauses.get(syntax.ClearedBlock)
+        failed = self.clauses.get(syntax.FailedBlock)
+        if cleared is not None and not self.typer.scope.latched:
+            help = "add `until ...` to `when`, which says when it is over"
+            self._contradicts(
+                _head(cleared.span, "cleared"), "nothing ever clears: there is no `until`", help
+            )
+        if gather is not None:
+            self._check_gather(gather, when)
+        for after in self.clauses.afters:
+            self.names.duration(after.delay)
+            place = Span(after.span.path, after.span.start, after.delay.span.end)
+            self.names.findings.add(not_yet_running(place, "`after`"))
+        does = any(isinstance(effect, syntax.Do) for effect in self.clauses.every_effect())
+        if failed is not None and not does and "do" not in self.lost:
+            help = "add the `do` whose failing it answers, or remove the block"
+            self._contradicts(_head(failed.span, "failed"), "nothing can fail: there is no `do`", help)
+
+    def _check_gather(self, gather: syntax.Gather, when: syntax.When | None) -> None:
+        place = _head(gather.span, "gather")
+        self.names.findings.add(not_yet_running(place, "`gather`"))
+        for duration in (*gather.durations, *gather.quiets):
+            self.names.duration(duration)
+        for part in (gather.durations, gather.quiets, gather.maxima):
+            if len(part) > 1:
+                help = "keep one of the two"
+                self.names.findings.add(DUPLICATE_CLAUSE.at(gather.span, "this is said twice", help=help))
+        if any(most < 1 or most != int(most) for most in gather.maxima):
+            message, help = "how many to gather is a whole number above zero", "write `max 100`"
+            self.names.findings.add(BAD_COUNT.at(gather.span, message, help=help))
+        if when is not None and (when.hold is not None or when.until is not None):
+            word = "for" if when.hold is not None else "until"
+            help = f"remove `{word}`, or `gather`"
+            self._contradicts(place, f"`gather` and `{word}` exclude each other", help)
+
+    def _contradicts(self, span: Span, message: str, help: str) -> None:
+        self.names.findings.add(CONTRADICTION.at(span, message, help=help))
+
+    # ---- the loop --------------------------------------------------------------------------------------
+
+    def _loop(self, heard: Heard, per: tuple[str, ...], annotations: Annotations) -> program.Loop:
+        for name in self.clauses.withs:
+            self._local(name)
+        when = self.clauses.get(syntax.When)
+        condition = self.typer.condition(when.condition) if when else None
+        until = self.typer.condition(when.until) if when and when.until is not None else None
+        cooldown = self.clauses.get(syntax.Cooldown)
+        unless = self.typer.condition(cooldown.unless) if cooldown and cooldown.unless is not None else None
+        known = self._known_at_start(heard, per)
+        no_latch = "" if self.typer.scope.latched else "add `until ...` to `when`, or write `for 1h`"
+        entered, left = known.given(condition), known.given(until)
+        over = "the latch is over here: write `for 1h`, or a plain `set`"
+        cleared, failed = self.clauses.get(syntax.ClearedBlock), self.clauses.get(syntax.FailedBlock)
+        limit, limit_ms, overall = self._limit()
+        effects = Effects(self.typer, entered, no_latch).all(self.clauses.effects)
+        afters = tuple(
+            program.AfterEffects(after.span, 0, Effects(self.typer, entered, no_latch).all(after.effects))
+            for after in self.clauses.afters
+        )
+        return program.Loop(
+            span=self.item.span,
+            name=self.item.name.text,
+            name_span=self.item.name.span,
+            reason=self.item.reason.text if self.item.reason else "",
+            owner=annotations.owner,
+            shadow=annotations.shadow,
+            off=annotations.off,
+            allows=annotations.allows,
+            trigger=heard.trigger or program.Events(self.item.span, ()),
+            per=per,
+            locals=self._ordered_locals(),
+            when=condition,
+            hold_ms=self._ms(when.hold if when else None),
+            until=until,
+            until_hold_ms=self._ms(when.until_hold if when else None),
+            cooldown_ms=self._ms(cooldown.duration if cooldown else None),
+            unless=unless,
+            limit=limit,
+            limit_ms=limit_ms,
+            limit_overall=overall,
+            effects=effects,
+            cleared=Effects(self.typer, left, over).all(cleared.effects) if cleared else (),
+            after=afters,
+            failed=Effects(self.typer, entered, no_latch).all(failed.effects) if failed else (),
+        )
+
+    def _known_at_start(self, heard: Heard, per: tuple[str, ...]) -> Knowledge:
+        """What is known whenever the loop sees an event at all: its key, and what its filter read."""
+        locals: Mapping[str, program.Expr] = {n: v for n, v in self.locals.items() if v is not None}
+        known = Knowledge(frozenset(("field", key) for key in per), locals, heard.aliases)
+        events = heard.trigger.events if heard.trigger else ()
+        if not heard.several and events:
+            known = known.given(events[0].filter)
+        return known
+
+    def _ordered_locals(self) -> tuple[tuple[str, program.Expr], ...]:
+        """Each local after those it reads; `locals` holds them in the order in which they were settled."""
+        return tuple((name, value) for name, value in self.locals.items() if value is not None)
+
+    def _ms(self, duration: syntax.Duration | None) -> int:
+        return 0 if duration is None else self.names.duration(duration) or 0
+
+    def _limit(self) -> tuple[int | None, int, bool]:
+        clause = self.clauses.get(syntax.Limit)
+        if clause is None:
+            return None, 0, False
+        if clause.count < 1 or clause.count != int(clause.count):
+            message, help = "how often it may fire is a whole number above zero", "write `limit 3 per 1h`"
+            self.names.findings.add(BAD_COUNT.at(clause.span, message, help=help))
+        return int(clause.count), self._ms(clause.per), clause.overall
+
+
+def _head(span: Span, word: str) -> Span:
+    """The word that a clause starts with."""
+    return Span(span.path, span.start, min(span.end, span.start + len(word)))

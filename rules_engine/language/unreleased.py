@@ -1,0 +1,38 @@
+"""What the language has and this release does not run yet: named, checked, and refused in one place."""
+
+from __future__ import annotations
+
+from rules_engine.language.diagnostics import Code, Diagnostic, Severity
+from rules_engine.language.source import Span
+
+NOT_YET_RUNNING = Code(
+    "RE190", "not-yet-running", Severity.ERROR, "The language has this, and the engine does not run it yet."
+)
+TESTS_NOT_YET_RUNNING = Code(
+    "RE191", "tests-not-yet-running", Severity.INFO, "Test blocks are read, and nothing runs them yet."
+)
+
+#: What to use meanwhile, by construct.
+INSTEAD = {
+    "a sequence (`A then B`)": "hear the last event, and ask for the first: `when count(A over 6h) >= 1`",
+    "an absence (`then no B`)": "hear A, and let `when ... for 2h` hold while `count(B over 2h) == 0`",
+    "an absence (`no A within d`)": "hear a regular event, and ask `when count(A over 5m) == 0`",
+    "a repetition (`n A within d`)": "hear every A, and ask `when count(over 1h) >= 3`",
+    "`change of`": "hear the event that makes the loop set the knob",
+    "`every`": "hear an event that comes regularly, with a `cooldown`",
+    "`cron`": "hear an event that comes regularly, with a `cooldown`",
+    "`gather`": "use `cooldown`, with `count(since fired)` for how many there were",
+    "`after`": "use a second loop with the same `when ... for d`",
+    "`during`": "compare a field of the event that tells the time",
+    "`stddev`": "use the spread: `max(x over 1h) - min(x over 1h)`",
+    "`slope`": "use the difference: `last(x over 1h) - first(x over 1h)`",
+    "`distinct`": "use `count`, or a loop with `per` of the field",
+    "`quantile`": "use `max` or `avg` over the same window",
+    "`ewma`": "use `avg` over the same window",
+}
+
+
+def not_yet_running(span: Span, construct: str) -> Diagnostic:
+    """The finding that a construct comes with a later release, and what to use until then."""
+    message = f"{construct} does not run yet: it comes with a later release"
+    return NOT_YET_RUNNING.at(span, message, help=INSTEAD[construct])
