@@ -70,15 +70,17 @@ class MemoryLog:
         self._window.feed(seen, self.now_ms())
 
     def _is_full(self) -> bool:
-        """Whether a pinned reader holds more rows than the log may have."""
+        """Whether the log is at its limit and a pinned reader keeps all of it."""
         limit = self._log_limit
-        return limit is not None and len(self._rows) >= limit and self._prunable(limit) == 0
+        return limit is not None and len(self._rows) >= limit and self._floor() <= self._pruned
+
+    def _floor(self) -> int:
+        """The position up to which every pinned reader has read."""
+        return min((r.position for r in self._readers.values() if r.pinned), default=self._head())
 
     def _prunable(self, keep: int) -> int:
         """How many of the oldest rows may go if `keep` are to stay."""
-        pinned = (reader.position for reader in self._readers.values() if reader.pinned)
-        floor = min(pinned, default=self._head())
-        return max(0, min(floor - self._pruned, len(self._rows) - max(keep, 1)))
+        return max(0, min(self._floor() - self._pruned, len(self._rows) - max(keep, 1)))
 
     def _head(self) -> int:
         return self._pruned + len(self._rows)

@@ -13,7 +13,7 @@ from rules_engine.store.port import FiringRecord, Info, Limits
 from rules_engine.store.records import action_of, decode, encode, encode_key, expiry_reason, firing_of
 from rules_engine.store.sqlite.actions import give_up
 from rules_engine.store.sqlite.connection import Database, Transaction
-from rules_engine.store.sqlite.log import keep_clock, log_end
+from rules_engine.store.sqlite.log import held_at_limit, keep_clock, log_end
 from rules_engine.store.sqlite.machine import Machine
 from rules_engine.store.sqlite.state import SqliteState
 
@@ -73,9 +73,9 @@ class SqliteStore(SqliteState):
                     f"clock: the wall clock is {skew_ms / 3_600_000:.1f} h ahead of the log"
                     " and is not followed"
                 )
-            held = _held_rows(sql)
-            if clock[4] is not None and held >= clock[4]:
-                reached.append(f"log: a pinned reader holds {held} rows, the limit is {clock[4]}")
+            held_by = held_at_limit(sql, clock[4])
+            if held_by is not None:
+                reached.append(f"log: reader {held_by!r} holds {clock[4]} rows or more, which is the limit")
         return reached
 
     # -- looking in
@@ -154,12 +154,6 @@ class SqliteStore(SqliteState):
         gone = self._database.write(work)
         self._database.reserve.make()
         return gone
-
-
-def _held_rows(sql: sqlite3.Connection) -> int:
-    """How many rows the slowest pinned reader holds, by number."""
-    query = "SELECT (SELECT max(seq) FROM event) - min(position) FROM reader WHERE pinned"
-    return sql.execute(query).fetchone()[0] or 0
 
 
 def _prune_log(transaction: Transaction, limits: Limits, budget: int) -> int:

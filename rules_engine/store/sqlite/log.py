@@ -29,10 +29,6 @@ from rules_engine.store.sqlite.connection import Database, Transaction
 from rules_engine.store.sqlite.failures import CommitUnknown
 from rules_engine.store.sqlite.nudges import POLL_MS, ROWS, WORK
 
-#: After a restart of the machine a log that may have lost its last rows leaves this many numbers out,
-#: so that no position remembered elsewhere meets a number given twice (R20).
-SEQ_JUMP: Final = 1 << 20
-
 _KINDS: Final = {int(kind): kind for kind in Kind}
 _KEYS = tuple(f"$[{n}]" for n in range(11))
 _INSERT_MANY = (
@@ -127,7 +123,13 @@ class SqliteLog:
         span_ms = max(event.dedup_window_ms for event in events)
 
         def work(transaction: Transaction) -> list[Stored | Duplicate]:
-            end = self._end_for_append(transaction)
+            end = log_end(transaction)
+            held_by = held_at_limit(transaction.sql, end.row_limit)
+            if held_by is not None:
+                raise StoreFull(
+                    f"the log has reached its limit of {end.row_limit} rows and reader {held_by!r} has not"
+                    " read the oldest: let it catch up, or forget it"
+                )
             now_ms = end.clock.log_ms
             if self._window.position < end.head:
                 self._window.feed(_seen(transaction.sql, self._window, now_ms), now_ms)
@@ -142,26 +144,6 @@ class SqliteLog:
             return self._database.write(work, lambda: self._warm_up(span_ms))
         except CommitUnknown as error:
             raise MaybeStored(events[0].id, str(error)) from error
-
-    def _end_for_append(self, transaction: Transaction) -> LogEnd:
-        end = log_end(transaction)
-        if end.row_limit is not None and end.head - end.first + 1 >= end.row_limit:
-            self._refuse_if_held(transaction.sql, end)
-        boot_id = transaction.sql.execute("SELECT boot_id FROM clock").fetchone()
-        may_have_lost = self._database.durability == "normal" and not end.is_new and end.head
-        if may_have_lost and boot_id[0] != end.clock.boot_id:
-            return LogEnd(end.head + SEQ_JUMP, end.first, end.clock, end.row_limit, end.is_new)
-        return end
-
-    def _refuse_if_held(self, sql: sqlite3.Connection, end: LogEnd) -> None:
-        held = sql.execute(
-            "SELECT name FROM reader WHERE pinned AND position < ? ORDER BY position", (end.first,)
-        ).fetchone()
-        if held is not None:
-            raise StoreFull(
-                f"the log has reached its limit of {end.row_limit} rows and reader {held[0]!r} has not read"
-                " the oldest: let it catch up, or forget it"
-            )
 
     def _warm_up(self, span_ms: int) -> None:
         """Fill the window while others may still write: only the newest rows are left for the lock (R17)."""
@@ -253,6 +235,18 @@ class SqliteLog:
         """See `Store.readers`."""
         query = "SELECT name, position, pinned FROM reader ORDER BY name"
         return [ReaderInfo(name, at, bool(pinned)) for name, at, pinned in self._database.rows(query)]
+
+
+def held_at_limit(sql: sqlite3.Connection, row_limit: int | None) -> str | None:
+    """The pinned reader that keeps all of a log which is at its limit (R21); None if all is well."""
+    if row_limit is None:
+        return None
+    first, head = sql.execute("SELECT min(seq), max(seq) FROM event").fetchone()
+    if first is None or head - first + 1 < row_limit:
+        return None
+    query = "SELECT name FROM reader WHERE pinned AND position < ? ORDER BY position"
+    found = sql.execute(query, (first,)).fetchone()
+    return None if found is None else str(found[0])
 
 
 def _seen(sql: sqlite3.Connection, window: DedupWindow, now_ms: int) -> list[Seen]:

@@ -13,6 +13,7 @@ import socket
 import stat
 import tempfile
 import uuid
+import weakref
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -69,8 +70,10 @@ class Bell:
 
     def listen(self, timeout_s: float) -> None:
         """Until it rings, or the time is over."""
-        ears = [] if self._socket is None else [self._socket]
-        select.select(ears, [], [], max(0.0, timeout_s))
+        poll = select.poll()
+        if self._socket is not None:
+            poll.register(self._socket, select.POLLIN)
+        poll.poll(max(0.0, timeout_s * 1000))
 
     def close(self) -> None:
         """Unlink the name and close."""
@@ -92,7 +95,7 @@ class Nudges:
     def __init__(self, database: Path) -> None:
         self._folder = _runtime_folder(database)
         self._idle: list[Bell] = []
-        self._mouth: socket.socket | None = None
+        weakref.finalize(self, _hang_up, self._idle)
 
     def take(self) -> Bell:
         """A bell for a thread that is going to wait; it keeps what was rung while nobody held it."""
@@ -109,33 +112,35 @@ class Nudges:
         """Tell every process that waits."""
         with suppress(OSError):
             paths = list(self._folder.iterdir())
-            if self._mouth is None:
-                self._mouth = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-                self._mouth.setblocking(False)
-            for path in paths:
-                self._ring_one(self._mouth, path, words)
-
-    def _ring_one(self, mouth: socket.socket, path: Path, words: bytes) -> None:
-        try:
-            mouth.sendto(words, str(path))
-        except BlockingIOError:
-            pass
-        except (ConnectionRefusedError, FileNotFoundError):
-            with suppress(OSError):
-                path.unlink()
-        except OSError:
-            pass
+            if not paths:
+                return
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as mouth:
+                mouth.setblocking(False)
+                for path in paths:
+                    _ring_one(mouth, path, words)
 
     def close(self) -> None:
-        """Unlink what nobody waits on."""
-        while self._idle:
-            self._idle.pop().close()
-        if self._mouth is not None:
-            self._mouth.close()
-            self._mouth = None
+        """Close what nobody waits on."""
+        _hang_up(self._idle)
 
     def after_fork_in_child(self) -> None:
         """The parent's bells stay the parent's."""
         while self._idle:
             self._idle.pop().abandon()
-        self._mouth = None
+
+
+def _hang_up(bells: list[Bell]) -> None:
+    while bells:
+        bells.pop().close()
+
+
+def _ring_one(mouth: socket.socket, path: Path, words: bytes) -> None:
+    try:
+        mouth.sendto(words, str(path))
+    except BlockingIOError:
+        pass
+    except (ConnectionRefusedError, FileNotFoundError):
+        with suppress(OSError):
+            path.unlink()
+    except OSError:
+        pass
