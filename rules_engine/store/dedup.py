@@ -60,6 +60,9 @@ class DedupWindow:
             if row.dedup is not None:
                 self._by_digest[row.dedup] = row
             self.position = row.seq
+        self._drop_old(now_ms)
+
+    def _drop_old(self, now_ms: int) -> None:
         oldest_ms = now_ms - self.span_ms
         while self._rows and (len(self._rows) > self._max_rows or self._rows[0].time_ms <= oldest_ms):
             gone = self._rows.popleft()
@@ -74,8 +77,9 @@ class DedupWindow:
     ) -> tuple[list[Stored | Duplicate], list[tuple[Seen, NewEvent]]]:
         """An answer for each event if they were appended now, from `seq` on; and those that are new.
 
-        Nothing is remembered: the new ones come back through `feed` once they are committed.
+        Of these nothing is remembered: the new ones come back through `feed` once they are committed.
         """
+        self._drop_old(now_ms)
         answers: list[Stored | Duplicate] = []
         fresh: list[tuple[Seen, NewEvent]] = []
         ids: dict[str, Seen] = {}
