@@ -1,0 +1,139 @@
+"""A payload as canonical JSON bytes: the same content gives the same bytes, and nothing is lost unsaid.
+
+Beside JSON's own types these are understood: Path (as text), Enum (its value), date and time, UUID,
+set (as a sorted list), dataclasses, pydantic models, mappings, and numpy scalars and arrays.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import math
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from datetime import date, datetime, time
+from pathlib import PurePath
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from rules_engine.events.errors import PayloadNotEncodable
+
+#: An event says what happened and where the data lies; the data itself belongs in a file.
+MAX_PAYLOAD_BYTES = 4 * 1024 * 1024
+
+_OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
+_NATIVE = (str, int, bool, type(None), datetime, date, time, UUID)
+
+
+def encode(payload: Mapping[str, Any]) -> bytes:
+    """The payload as canonical JSON.
+
+    Raises `PayloadNotEncodable` for NaN and infinities, keys that are no text, integers beyond 64 bit,
+    bytes, cycles, over 254 levels, lone surrogates, objects of unknown kind, and over 4 MiB.
+    """
+    try:
+        body = orjson.dumps(payload, default=_plain, option=_OPTIONS)
+    except (orjson.JSONEncodeError, RecursionError) as error:
+        raise PayloadNotEncodable(_reason(payload, error)) from None
+    if len(body) > MAX_PAYLOAD_BYTES:
+        raise PayloadNotEncodable(
+            f"the payload is {len(body):,} bytes as JSON, at most {MAX_PAYLOAD_BYTES:,} are allowed:"
+            " store the data in a file and publish its path"
+        )
+    # orjson writes NaN and infinities as null; where there is no null, there was none of them.
+    if b"null" in body and (where := _find_not_finite(payload, "payload")):
+        raise PayloadNotEncodable(
+            f"{where}: JSON has no NaN and no infinity: leave the field out or send None"
+        )
+    return body
+
+
+def decode(body: bytes) -> dict[str, Any]:
+    """A fresh copy of the payload these bytes hold."""
+    decoded: dict[str, Any] = orjson.loads(body)
+    return decoded
+
+
+def _plain(value: Any) -> Any:
+    """A JSON value for an object orjson does not know; `TypeError` for one that has none."""
+    plain = _convert(value)
+    if where := _find_not_finite(plain, type(value).__name__):
+        raise TypeError(where)
+    return plain
+
+
+def _convert(value: Any) -> Any:
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, AbstractSet):
+        return sorted(value, key=lambda item: orjson.dumps(item, default=_plain, option=_OPTIONS))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return dict(value)
+    if callable(dump := getattr(value, "model_dump", None)):
+        return dump()
+    # numpy and its likes, without importing them: scalars have item(), arrays tolist()
+    if hasattr(value, "dtype") and callable(tolist := getattr(value, "tolist", None)):
+        return tolist()
+    raise TypeError(type(value).__name__)
+
+
+def _find_not_finite(value: Any, where: str) -> str | None:
+    """Where in a value the first NaN or infinity lies."""
+    if isinstance(value, float):
+        return None if math.isfinite(value) else where
+    if isinstance(value, dict):
+        pairs: Iterator[tuple[str, Any]] = ((f"{where}.{key}", item) for key, item in value.items())
+    elif isinstance(value, list | tuple):
+        pairs = ((f"{where}[{n}]", item) for n, item in enumerate(value))
+    elif isinstance(value, enum.Enum):
+        pairs = iter([(where, value.value)])
+    else:
+        return None
+    return next((found for at, item in pairs if (found := _find_not_finite(item, at))), None)
+
+
+def _reason(payload: Mapping[str, Any], error: Exception) -> str:
+    found = _find_fault(payload, "payload", 0)
+    return found or f"the payload cannot be written as JSON: {error}"
+
+
+def _find_fault(value: Any, where: str, depth: int) -> str | None:  # noqa: C901 - one line per kind of fault
+    """Where in a value lies what orjson refused, and why."""
+    if depth > 254:
+        return f"{where[:80]}...: nested over 254 levels deep, or containing itself"
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"{where}: bytes are no JSON: send text, or the path of a file"
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return f"{where}: the text holds a lone surrogate and is no valid Unicode"
+        return None
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return f"{where}: {value:.3e} does not fit into 64 bit: send it as text"
+    if isinstance(value, _NATIVE):
+        return None
+    if isinstance(value, float):
+        return None if math.isfinite(value) else f"{where}: JSON has no NaN and no infinity"
+    if isinstance(value, enum.Enum):
+        return _find_fault(value.value, where, depth + 1)
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                return f"{where}: the key {key!r} is no text: JSON objects have text keys only"
+            if found := _find_fault(item, f"{where}.{key}", depth + 1):
+                return found
+        return None
+    if isinstance(value, list | tuple):
+        for n, item in enumerate(value):
+            if found := _find_fault(item, f"{where}[{n}]", depth + 1):
+                return found
+        return None
+    try:
+        return _find_fault(_convert(value), where, depth + 1)
+    except (TypeError, RecursionError, orjson.JSONEncodeError):
+        return f"{where}: an object of type {type(value).__name__} has no JSON form"
