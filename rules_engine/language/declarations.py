@@ -55,7 +55,7 @@ _SPACES = {"knob": "value", "let": "value"}
 
 
 class Declarations:
-    """Collects all declarations of a rule set and settles them, in the order in which they need each other."""
+    """Collects all declarations of a rule set and settles each after those it needs."""
 
     def __init__(
         self, files: Sequence[File], catalogue: Sequence[File], sources: Mapping[str, Source]
@@ -93,8 +93,8 @@ class Declarations:
                 if other != kind:
                     message = f"`{name.text}` is already a {other}"
                 related = (Related(first.name.span, "the first one"),)
-                help = "remove one of the two, or give it another name"
-                self.findings.add(DUPLICATE.at(name.span, message, help=help, related=related))
+                advice = "remove one of the two, or give it another name"
+                self.findings.add(DUPLICATE.at(name.span, message, help=advice, related=related))
                 continue
             own[key] = item  # type: ignore[assignment]
             if shipped:
@@ -102,8 +102,8 @@ class Declarations:
             elif key in self._items:
                 related = (Related(self._items[key].name.span, "the one of the catalogue"),)
                 message = f"this replaces the {kind} `{name.text}` of the catalogue"
-                help = "remove it to use the catalogue's; keep it where you mean your own"
-                self.findings.add(REDECLARED.at(name.span, message, help=help, related=related))
+                advice = "remove it to use the catalogue's; keep it where you mean your own"
+                self.findings.add(REDECLARED.at(name.span, message, help=advice, related=related))
             if not shipped:
                 self.names.places[(kind, name.text)] = name.span
         self._items.update(own)
@@ -125,9 +125,9 @@ class Declarations:
         for event in events:
             self.names.events[event.name.text] = self._event(event)
         for event in events:
-            if event.alias is not None:
-                self.names.event_aliases.setdefault(event.alias.text, event.name.text)
-                self.names.event_aliases.setdefault(event.alias.text.upper(), event.name.text)
+            for alias in event.aliases:
+                self.names.event_aliases.setdefault(alias.text, event.name.text)
+                self.names.event_aliases.setdefault(alias.text.upper(), event.name.text)
         for action in self._of(syntax.ActionItem):
             self.names.actions[action.name.text] = self._action(action)
         for name in self.names.lets:
@@ -151,10 +151,13 @@ class Declarations:
         if item is None or name in self._settling:
             if item is not None:
                 circle = " -> ".join([*self._settling[self._settling.index(name) :], name])
-                help = "give one of them a value of its own"
+                advice = "give one of them a value of its own"
                 self.findings.add(
                     CIRCULAR.at(
-                        item.name.span, f"`{name}` depends on itself", help=help, witness=circle.split(" -> ")
+                        item.name.span,
+                        f"`{name}` depends on itself",
+                        help=advice,
+                        witness=circle.split(" -> "),
                     )
                 )
             return None
@@ -183,9 +186,9 @@ class Declarations:
         for option in item.options:
             if type(option) in seen:
                 related = (Related(seen[type(option)], "the first one"),)
-                help = "keep one of the two"
+                advice = "keep one of the two"
                 self.findings.add(
-                    DUPLICATE_CLAUSE.at(option.span, "this is said twice", help=help, related=related)
+                    DUPLICATE_CLAUSE.at(option.span, "this is said twice", help=advice, related=related)
                 )
                 continue
             seen[type(option)] = option.span
@@ -199,7 +202,7 @@ class Declarations:
         return program.EventDecl(
             item.name.span,
             item.name.text,
-            item.alias.text if item.alias else None,
+            tuple(alias.text for alias in item.aliases),
             fields,
             item.open,
             dedup,
@@ -212,8 +215,8 @@ class Declarations:
     def _key_field(self, fields: Mapping[str, program.FieldDecl], name: syntax.Name) -> str | None:
         known = {spelling: decl.name for decl in fields.values() for spelling in decl.spellings}
         if name.text not in known:
-            help = did_you_mean(name.text, known)
-            self.findings.add(UNKNOWN_FIELD.at(name.span, f"it has no field `{name.text}`", help=help))
+            advice = did_you_mean(name.text, known)
+            self.findings.add(UNKNOWN_FIELD.at(name.span, f"it has no field `{name.text}`", help=advice))
         return known.get(name.text)
 
     def _fields(self, fields: tuple[syntax.Field, ...]) -> dict[str, program.FieldDecl]:
@@ -223,10 +226,10 @@ class Declarations:
             for name in field.names:
                 if name.text in spellings:
                     related = (Related(spellings[name.text], "the first one"),)
-                    help = "keep one of the two, or give it another name"
+                    advice = "keep one of the two, or give it another name"
                     self.findings.add(
                         DUPLICATE_FIELD.at(
-                            name.span, f"`{name.text}` is declared twice", help=help, related=related
+                            name.span, f"`{name.text}` is declared twice", help=advice, related=related
                         )
                     )
                 spellings.setdefault(name.text, name.span)
@@ -261,8 +264,8 @@ class Declarations:
             reads = {part.field for part in walk(value) if isinstance(part, program.FieldRead)}
             if not reads:
                 message = f"`{name}` would get the same value each time it is absent"
-                help = f"declare it as `{name}: {self.types.of(field.type)}?`, and give a default where it is read: `{name} ?? ...`"
-                self.findings.add(BAD_DERIVATION.at(field.derived.span, message, help=help))
+                advice = f"mark it with `?` instead, and give a default where it is read: `{name} ?? ...`"
+                self.findings.add(BAD_DERIVATION.at(field.derived.span, message, help=advice))
             elif found := misfit(value, fields[name].type, f"`{name}`"):
                 self.findings.add(found)
             fields[name] = replace(fields[name], derived=value)
@@ -283,15 +286,15 @@ class Declarations:
                 derived = fields[name].derived
                 assert derived is not None
                 message = f"`{name}` of `{event.name}` is derived from itself"
-                help = "derive it from fields that are sent"
-                self.findings.add(CIRCULAR.at(derived.span, message, help=help, witness=path))
+                advice = "derive it from fields that are sent"
+                self.findings.add(CIRCULAR.at(derived.span, message, help=advice, witness=path))
 
     def _action(self, item: syntax.ActionItem) -> program.ActionDecl:
         for parameter in item.parameters:
             if parameter.derived is not None:
                 message = f"`{parameter.names[0].text}` of an action cannot be derived"
-                help = "mark it with `?` where it may be left out"
-                self.findings.add(BAD_DERIVATION.at(parameter.derived.span, message, help=help))
+                advice = "mark it with `?` where it may be left out"
+                self.findings.add(BAD_DERIVATION.at(parameter.derived.span, message, help=advice))
         return program.ActionDecl(item.name.span, item.name.text, self._fields(item.parameters), (), None)
 
     def _action_links(self, item: syntax.ActionItem) -> program.ActionDecl:
@@ -308,14 +311,14 @@ class Declarations:
         return replace(self.names.actions[item.name.text], emits=tuple(dict.fromkeys(emits)), undo=undo)
 
     def _key_words(self) -> dict[str, tuple[str, ...] | None]:
-        """The closed word set of each name that could be a knob's key: by its type, or by all fields so named."""
+        """The closed word set of each possible key of a knob: of a type, or of all fields of that name."""
         found: dict[str, tuple[str, ...] | None] = {}
         for event in self.names.events.values():
             for decl in event.fields.values():
                 words = decl.type.words or None
                 for spelling in decl.spellings:
                     found[spelling] = words if found.get(spelling, words) == words else None
-        found.update({name: type.words for name, type in self.names.types.items() if type.words})
+        found.update({name: its_type.words for name, its_type in self.names.types.items() if its_type.words})
         return found
 
 

@@ -234,7 +234,7 @@ class FieldDecl:
 
 @dataclass(frozen=True, slots=True)
 class EventDecl:
-    """A type of event.
+    """A type of event. `aliases` are its other names, as written.
 
     `dedup_ms`: None the default window, 0 off. `key`: its partition and ordering field. `producer`: who
     publishes it from outside. `from_catalogue`: it came with the package and counts as produced and heard.
@@ -242,7 +242,7 @@ class EventDecl:
 
     span: Span
     name: str
-    alias: str | None
+    aliases: tuple[str, ...]
     fields: Mapping[str, FieldDecl]
     open: bool
     dedup_ms: int | None

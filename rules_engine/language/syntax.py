@@ -255,13 +255,13 @@ class FromOption(Node):
 
 @dataclass(frozen=True, slots=True)
 class EventItem(Item):
-    """`event NAME = "alias" { fields, ... } options`; `open` where `...` stands.
+    """`event NAME = "alias", "another" { fields, ... } options`; `open` where `...` stands.
 
     `documentation` is the run of comment lines right above it, without the signs.
     """
 
     name: Name
-    alias: Name | None
+    aliases: tuple[Name, ...]
     fields: tuple[Field, ...]
     open: bool
     options: tuple[DedupOption | KeyOption | FromOption, ...]
