@@ -68,12 +68,32 @@ def _line(source: Source, number: int, labels: Sequence[Label]) -> Iterator[Row]
     if len(cells) > shift + WIDTH:
         shown = shown[:-1] + "…"
     yield Row(shown, number)
-    for left, right, label in ranges:
-        left, right = left - shift, min(right - shift, WIDTH + 1)
-        sign = "^" if label.primary else "-"
-        if left < WIDTH:
-            marks = " " * left + sign * max(1, right - left)
-            yield Row(f"{marks} {label.message}".rstrip(), marks=True, primary=label.primary)
+    yield from _marks([(left - shift, min(right - shift, WIDTH + 1), label) for left, right, label in ranges])
+
+
+def _marks(ranges: list[tuple[int, int, Label]]) -> Iterator[Row]:
+    """All marks of a line in one row where they have room, the message of the last beside it, the
+    others below."""
+    rows: list[list[tuple[int, int, Label]]] = []
+    for mark in ranges:
+        if mark[0] >= WIDTH:
+            continue
+        fits = (row for row in rows if all(mark[1] <= left or right <= mark[0] for left, right, _ in row))
+        row = next(fits, None)
+        if row is None:
+            rows.append([mark])
+        else:
+            row.append(mark)
+    for row in rows:
+        row.sort(key=lambda mark: mark[0])
+        text = ""
+        for left, right, label in row:
+            text = text.ljust(left) + ("^" if label.primary else "-") * max(1, right - left)
+        primary = any(label.primary for _, _, label in row)
+        yield Row(f"{text} {row[-1][2].message}".rstrip(), marks=True, primary=primary)
+        for left, _, label in reversed(row[:-1]):
+            if label.message:
+                yield Row(" " * left + label.message, marks=True, primary=label.primary)
 
 
 def _cells(text: str) -> tuple[str, list[int]]:

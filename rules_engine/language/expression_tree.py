@@ -20,14 +20,24 @@ OUT_OF_BOUNDS = Code(
 BAD_ESCAPE = Code(
     "RE007", "bad-text-escape", Severity.ERROR, "A backslash in a text starts an escape that does not exist."
 )
+FOREIGN = Code(
+    "RE005", "foreign-word", Severity.ERROR, "A word or sign of another language stands for one of this."
+)
+
+#: What other languages call the absence of a value.
+_NO_VALUE = frozenset({"null", "nil", "none", "undefined"})
 
 
 class ExpressionBuilder:
-    """Builds the expressions of one file; what is wrong with a literal goes to `findings`."""
+    """Builds the expressions of one file; what is wrong with a literal goes to `findings`.
+
+    `spoiled` holds the places of what could not be built as meant: the clause around is left out.
+    """
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self.findings: list[Diagnostic] = []
+        self.spoiled: list[int] = []
 
     # ---- pieces ----------------------------------------------------------------------------------
 
@@ -75,6 +85,7 @@ class ExpressionBuilder:
                     help="round it: a number may have 30 digits",
                 )
             )
+            self.spoiled.append(token.start)
             return 0
         return value
 
@@ -103,13 +114,14 @@ class ExpressionBuilder:
                     help="the longest time is `3650d`",
                 )
             )
+            self.spoiled.append(token.start)
             return 0
         return value
 
-    def duration(self, start: int, end: int, parts: Parts) -> s.Duration:
+    def duration(self, span: Span, parts: Parts) -> s.Duration:
         token = parts[0]
         value = self.milliseconds(token) if token.kinds[0] == "DURATION" else self.name(token)
-        return s.Duration(self.span(start, end), value)
+        return s.Duration(span, value)
 
     def documentation(self, start: int) -> str:
         """The run of comment lines right above a place, without the signs."""
@@ -121,50 +133,50 @@ class ExpressionBuilder:
 
     # ---- operators -------------------------------------------------------------------------------
 
-    def expression(self, start: int, end: int, parts: Parts) -> s.Expr:
+    def expression(self, _span: Span, parts: Parts) -> s.Expr:
         expr: s.Expr = parts[0]
         return expr
 
-    def disjunction(self, start: int, end: int, parts: Parts) -> s.Expr:
-        return self._chain("or", start, end, parts)
+    def disjunction(self, span: Span, parts: Parts) -> s.Expr:
+        return self._chain("or", span, parts)
 
-    def conjunction(self, start: int, end: int, parts: Parts) -> s.Expr:
-        return self._chain("and", start, end, parts)
+    def conjunction(self, span: Span, parts: Parts) -> s.Expr:
+        return self._chain("and", span, parts)
 
-    def _chain(self, op: str, start: int, end: int, parts: Parts) -> s.Expr:
+    def _chain(self, op: str, span: Span, parts: Parts) -> s.Expr:
         """`a or b or c or d` as `(a or b) or (c or d)`: the same meaning, and never deep."""
         if len(parts) == 1:
             expr: s.Expr = parts[0]
             return expr
         middle = (len(parts) + 1) // 2
-        left = self._chain(op, start, parts[middle - 1].span.end, parts[:middle])
-        right = self._chain(op, parts[middle].span.start, end, parts[middle:])
-        return s.Binary(self.span(start, end), op, left, right)
+        left = self._chain(op, self.span(span.start, parts[middle - 1].span.end), parts[:middle])
+        right = self._chain(op, self.span(parts[middle].span.start, span.end), parts[middle:])
+        return s.Binary(span, op, left, right)
 
-    def binary(self, start: int, end: int, parts: Parts) -> s.Binary:
+    def binary(self, span: Span, parts: Parts) -> s.Binary:
         left, op, right = parts
-        return s.Binary(self.span(start, end), op.text, left, right)
+        return s.Binary(span, op.text, left, right)
 
-    def not_in(self, start: int, end: int, parts: Parts) -> s.Binary:
-        return s.Binary(self.span(start, end), "not-in", parts[0], parts[-1])
+    def not_in(self, span: Span, parts: Parts) -> s.Binary:
+        return s.Binary(span, "not-in", parts[0], parts[-1])
 
-    def unary(self, start: int, end: int, parts: Parts) -> s.Unary:
+    def unary(self, span: Span, parts: Parts) -> s.Unary:
         op, operand = parts
-        return s.Unary(self.span(start, end), op.text, operand)
+        return s.Unary(span, op.text, operand)
 
-    def matches(self, start: int, end: int, parts: Parts) -> s.Matches:
-        return s.Matches(self.span(start, end), parts[0], self.text_name(parts[1]))
+    def matches(self, span: Span, parts: Parts) -> s.Matches:
+        return s.Matches(span, parts[0], self.text_name(parts[1]))
 
-    def is_known(self, start: int, end: int, parts: Parts) -> s.IsKnown:
-        return s.IsKnown(self.span(start, end), parts[0], parts[1].text == "known")
+    def is_known(self, span: Span, parts: Parts) -> s.IsKnown:
+        return s.IsKnown(span, parts[0], parts[1].text == "known")
 
-    def group(self, start: int, end: int, parts: Parts) -> s.Expr:
+    def group(self, _span: Span, parts: Parts) -> s.Expr:
         expr: s.Expr = parts[0]
         return expr
 
     # ---- operands --------------------------------------------------------------------------------
 
-    def literal(self, start: int, end: int, parts: Parts) -> s.Expr:
+    def literal(self, _span: Span, parts: Parts) -> s.Expr:
         return self.literal_value(parts[0])
 
     def literal_value(self, token: Token) -> Any:
@@ -177,52 +189,67 @@ class ExpressionBuilder:
             return s.LiteralValue(self.of(token), token.text == "true")
         return s.LiteralValue(self.of(token), self.number(token), token.text.endswith("%"))
 
-    def list(self, start: int, end: int, parts: Parts) -> s.ListOf:
-        return s.ListOf(self.span(start, end), tuple(parts))
+    def list(self, span: Span, parts: Parts) -> s.ListOf:
+        return s.ListOf(span, tuple(parts))
 
-    def path(self, start: int, end: int, parts: Parts) -> s.Path:
-        return s.Path(self.span(start, end), self.names(parts))
+    def path(self, span: Span, parts: Parts) -> s.Path:
+        if len(parts) == 1 and parts[0].text in _NO_VALUE:
+            self._no_value(parts[0])
+        return s.Path(span, self.names(parts))
 
-    def of_event(self, start: int, end: int, parts: Parts) -> s.OfEvent:
+    def of_event(self, span: Span, parts: Parts) -> s.OfEvent:
         event, condition, members = parts
-        return s.OfEvent(self.span(start, end), self.name(event), condition, members)
+        if event.text == "NULL" and condition is None and not members:
+            self._no_value(event)
+        return s.OfEvent(span, self.name(event), condition, members)
 
-    def members(self, start: int, end: int, parts: Parts) -> tuple[s.Name, ...]:
+    def _no_value(self, token: Token) -> None:
+        self.spoiled.append(token.start)
+        self.findings.append(
+            FOREIGN.at(
+                self.of(token),
+                f"there is no `{token.text}`: what is absent is unknown",
+                help="ask with `x is known` or `x is unknown`, give a default with `x ?? 0`, "
+                "or leave the field out",
+            )
+        )
+
+    def members(self, _span: Span, parts: Parts) -> tuple[s.Name, ...]:
         return self.names(parts)
 
-    def knob_at(self, start: int, end: int, parts: Parts) -> s.KnobAt:
-        return s.KnobAt(self.span(start, end), self.name(parts[0]), parts[1][0])
+    def knob_at(self, span: Span, parts: Parts) -> s.KnobAt:
+        return s.KnobAt(span, self.name(parts[0]), parts[1][0])
 
-    def knob_key(self, start: int, end: int, parts: Parts) -> tuple[s.Expr | None]:
+    def knob_key(self, _span: Span, parts: Parts) -> tuple[s.Expr | None]:
         return (parts[0] if isinstance(parts[0], s.Expr) else None,)
 
-    def call(self, start: int, end: int, parts: Parts) -> s.Call:
+    def call(self, span: Span, parts: Parts) -> s.Call:
         function, *arguments, window = parts
-        return s.Call(self.span(start, end), self.name(function), tuple(arguments), window)
+        return s.Call(span, self.name(function), tuple(arguments), window)
 
-    def arguments(self, start: int, end: int, parts: Parts) -> tuple[s.Argument, ...]:
+    def arguments(self, _span: Span, parts: Parts) -> tuple[s.Argument, ...]:
         return tuple(parts)
 
-    def argument(self, start: int, end: int, parts: Parts) -> s.Argument:
+    def argument(self, span: Span, parts: Parts) -> s.Argument:
         name, value = parts
-        return s.Argument(self.span(start, end), name and self.name(name), value)
+        return s.Argument(span, name and self.name(name), value)
 
-    def over(self, start: int, end: int, parts: Parts) -> s.Over:
-        return s.Over(self.span(start, end), parts[0].value)
+    def over(self, span: Span, parts: Parts) -> s.Over:
+        return s.Over(span, parts[0].value)
 
-    def over_last(self, start: int, end: int, parts: Parts) -> s.OverLast:
-        return s.OverLast(self.span(start, end), self.whole(parts[0]))
+    def over_last(self, span: Span, parts: Parts) -> s.OverLast:
+        return s.OverLast(span, self.whole(parts[0]))
 
-    def since(self, start: int, end: int, parts: Parts) -> s.Since:
+    def since(self, span: Span, parts: Parts) -> s.Since:
         what, *condition = parts
         if what.kinds[0] == "EVENT":
-            return s.Since(self.span(start, end), self.name(what), condition[0])
-        return s.Since(self.span(start, end), what.text)
+            return s.Since(span, self.name(what), condition[0])
+        return s.Since(span, what.text)
 
-    def match(self, start: int, end: int, parts: Parts) -> s.Match:
+    def match(self, span: Span, parts: Parts) -> s.Match:
         subject, *arms = parts
-        return s.Match(self.span(start, end), subject, tuple(arms))
+        return s.Match(span, subject, tuple(arms))
 
-    def arm(self, start: int, end: int, parts: Parts) -> s.Arm:
+    def arm(self, span: Span, parts: Parts) -> s.Arm:
         test, value = parts
-        return s.Arm(self.span(start, end), test if isinstance(test, s.Expr) else test.text, value)
+        return s.Arm(span, test if isinstance(test, s.Expr) else test.text, value)

@@ -14,6 +14,10 @@ from rules_engine.shipped import shipped
 
 #: The start rules of the grammar: a file, an expression alone, and what no rule may use.
 STARTS = ("start", "expression", "stray")
+#: The rules by which one expression comes to stand inside another.
+_DEEPENING = frozenset(
+    "disjunction conjunction unary binary not_in matches is_known group list of_event knob_at call match".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,8 @@ class Production:
 
     `name` is what the tree builder calls it, `origin` the symbol it makes. `picks` says which of
     its `size` parts go into the tree: `(index, splice)`, the index -1 for a place left empty.
-    `passes` means that a single part stands for the whole; `gathers` that it only collects.
+    `passes` means that a single part stands for the whole, `gathers` that it only collects,
+    `deepens` that expressions get one level deeper by it.
     """
 
     name: str
@@ -31,6 +36,7 @@ class Production:
     picks: tuple[tuple[int, bool], ...]
     passes: bool
     gathers: bool
+    deepens: bool
 
 
 #: What to do on a symbol: a state to go to, or a production to apply.
@@ -126,4 +132,5 @@ def _production(rule: object) -> Production:
         picks=tuple(picks),
         passes=bool(options.expand1) and not alias,
         gathers=origin.startswith("_"),
+        deepens=(alias or origin) in _DEEPENING,
     )
