@@ -38,28 +38,28 @@ def annotations_of(findings: Findings, item: syntax.LoopItem) -> Annotations:
     for annotation in item.annotations:
         name = annotation.name.text
         if name not in ANNOTATIONS:
-            help = did_you_mean(name, ANNOTATIONS, f"there are {', '.join(ANNOTATIONS.values())}")
+            advice = did_you_mean(name, ANNOTATIONS, f"there are {', '.join(ANNOTATIONS.values())}")
             findings.add(
                 UNKNOWN_ANNOTATION.at(
                     annotation.span,
                     f"unknown annotation `@{name}`",
-                    help=help.replace("`", "`@", 1) if "mean" in help else help,
+                    help=advice.replace("`", "`@", 1) if "mean" in advice else advice,
                 )
             )
             continue
         if name in seen and name != "allow":
             related = (Related(seen[name], "the first one"),)
-            help = "keep one of the two"
+            advice = "keep one of the two"
             findings.add(
-                DUPLICATE_CLAUSE.at(annotation.span, f"`@{name}` stands twice", help=help, related=related)
+                DUPLICATE_CLAUSE.at(annotation.span, f"`@{name}` stands twice", help=advice, related=related)
             )
             continue
         seen.setdefault(name, annotation.span)
         texts = _texts(annotation)
         least, most = _TEXTS[name]
         if texts is None or not least <= len(texts) <= most:
-            message, help = f"`@{name}` is not written so", f"write it as {ANNOTATIONS[name]}"
-            findings.add(BAD_ANNOTATION.at(annotation.span, message, help=help))
+            message, advice = f"`@{name}` is not written so", f"write it as {ANNOTATIONS[name]}"
+            findings.add(BAD_ANNOTATION.at(annotation.span, message, help=advice))
             continue
         _take(found, name, annotation.span, texts)
     return found

@@ -19,47 +19,50 @@ OUT_OF_RANGE = Code(
 
 
 def misfit(
-    value: program.Expr, type: Type, what: str, locals: Mapping[str, program.Expr] | None = None
+    value: program.Expr, its_type: Type, what: str, locals: Mapping[str, program.Expr] | None = None
 ) -> Diagnostic | None:
     """Why a value cannot be what is declared; None where it can. `what` names the place, "`penalty`"."""
     given = value.type
-    if isinstance(value, Unclear) or Base.ANY in (given.base, type.base):
+    if isinstance(value, Unclear) or Base.ANY in (given.base, its_type.base):
         return None
-    if Base.DURATION in (given.base, type.base) and (given.is_number or type.is_number):
-        if type.base is Base.DURATION:
-            message, help = f"{what} is a duration, this is a plain number", "write the unit, as in 10m"
+    if Base.DURATION in (given.base, its_type.base) and (given.is_number or its_type.is_number):
+        if its_type.base is Base.DURATION:
+            message, advice = f"{what} is a duration, this is a plain number", "write the unit, as in 10m"
         else:
-            message, help = (
+            message, advice = (
                 f"{what} is a plain number, this is a duration",
                 "divide it by a unit, as in `x / 1s`",
             )
-        return NOT_A_DURATION.at(value.span, message, help=help)
-    if given.base is not type.base and not (given.is_number and type.is_number):
-        message = f"{what} is {described(type)}, this is {described(given)}"
-        return WRONG_TYPE.at(value.span, message, help=_help(value, type))
-    if type.words:
-        return word_fault(_named(value, type), value)
-    if type.is_number:
-        return _number_misfit(value, type, what, locals or {})
+        return NOT_A_DURATION.at(value.span, message, help=advice)
+    if given.base is not its_type.base and not (given.is_number and its_type.is_number):
+        message = f"{what} is {described(its_type)}, this is {described(given)}"
+        return WRONG_TYPE.at(value.span, message, help=_help(value, its_type))
+    if its_type.words:
+        return word_fault(_named(value, its_type), value)
+    if its_type.is_number:
+        return _number_misfit(value, its_type, what, locals or {})
     return None
 
 
 def _number_misfit(
-    value: program.Expr, type: Type, what: str, locals: Mapping[str, program.Expr]
+    value: program.Expr, its_type: Type, what: str, locals: Mapping[str, program.Expr]
 ) -> Diagnostic | None:
     possible = bounds(value, locals)
     declared = Interval(
-        None if type.low is None else exact(type.low), None if type.high is None else exact(type.high)
+        None if its_type.low is None else exact(its_type.low),
+        None if its_type.high is None else exact(its_type.high),
     )
     if possible.meet(declared).is_empty:
-        help = f"give it a value from {_end(declared.low)} to {_end(declared.high)}"
+        advice = f"give it a value from {_end(declared.low)} to {_end(declared.high)}"
         if declared.low is None or declared.high is None:
-            help = f"give it a value of the type {type.known()}"
-        return OUT_OF_RANGE.at(value.span, f"{what} never has this value: it is {type.known()}", help=help)
-    if type.base is Base.INT and isinstance(value, program.Const) and isinstance(value.value, float):
-        if not value.value.is_integer():
-            message, help = f"{what} is a whole number", "use `round(...)`, or a number without a fraction"
-            return WRONG_TYPE.at(value.span, message, help=help)
+            advice = f"give it a value of the type {its_type.known()}"
+        return OUT_OF_RANGE.at(
+            value.span, f"{what} never has this value: it is {its_type.known()}", help=advice
+        )
+    constant = value.value if isinstance(value, program.Const) else None
+    if its_type.base is Base.INT and isinstance(constant, float) and not constant.is_integer():
+        message, advice = f"{what} is a whole number", "use `round(...)`, or a number without a fraction"
+        return WRONG_TYPE.at(value.span, message, help=advice)
     return None
 
 
@@ -67,13 +70,13 @@ def _end(end: object) -> str:
     return f"{float(end):g}" if end is not None else "any"  # type: ignore[arg-type]
 
 
-def _named(value: program.Expr, type: Type) -> program.Expr:
-    return program.Expr(value.span, type)
+def _named(value: program.Expr, its_type: Type) -> program.Expr:
+    return program.Expr(value.span, its_type)
 
 
-def _help(value: program.Expr, type: Type) -> str:
-    if type.base is Base.STR:
+def _help(value: program.Expr, its_type: Type) -> str:
+    if its_type.base is Base.STR:
         return 'put it into a text: "{...}"'
-    if type.is_number and isinstance(value, program.Const) and isinstance(value.value, str):
+    if its_type.is_number and isinstance(value, program.Const) and isinstance(value.value, str):
         return "remove the quotes" if value.value.replace(".", "", 1).isdigit() else "give a number"
-    return f"give {described(type)}"
+    return f"give {described(its_type)}"

@@ -23,8 +23,8 @@ def call(typer: Typer, expr: syntax.Call) -> program.Expr:
     """Any call, of a function, an aggregate, `prev` or `streak`."""
     name, findings = expr.function.text, typer.scope.names.findings
     if name not in FUNCTION_NAMES:
-        help = did_you_mean(name, FUNCTION_NAMES)
-        findings.add(UNKNOWN_FUNCTION.at(expr.function.span, f"unknown function `{name}`", help=help))
+        advice = did_you_mean(name, FUNCTION_NAMES)
+        findings.add(UNKNOWN_FUNCTION.at(expr.function.span, f"unknown function `{name}`", help=advice))
         for argument in expr.arguments:
             if not isinstance(argument.value, syntax.OfEvent):
                 typer.of(argument.value)
@@ -32,8 +32,8 @@ def call(typer: Typer, expr: syntax.Call) -> program.Expr:
     for argument in expr.arguments:
         if argument.name is not None:
             message = f"`{name}` takes its arguments by position"
-            help = f"remove `{argument.name.text}:`"
-            findings.add(MISUSED_FUNCTION.at(argument.name.span, message, help=help))
+            advice = f"remove `{argument.name.text}:`"
+            findings.add(MISUSED_FUNCTION.at(argument.name.span, message, help=advice))
             return unclear(expr.span)
     arguments = tuple(argument.value for argument in expr.arguments)
     if name in MEMORIES:
@@ -59,8 +59,8 @@ def _over_keys(typer: Typer, expr: syntax.Call, argument: syntax.Expr) -> progra
     values = typer.of(argument)
     if isinstance(values, program.KnobRead) and values.knob.words:
         message = f"`{expr.function.text}` needs numbers, the values of `{values.knob.name}` are words"
-        help = f'ask for one key: `{values.knob.name}["..."]`'
-        typer.scope.names.findings.add(WRONG_TYPE.at(values.span, message, help=help))
+        advice = f'ask for one key: `{values.knob.name}["..."]`'
+        typer.scope.names.findings.add(WRONG_TYPE.at(values.span, message, help=advice))
         return unclear(expr.span)
     return program.FunctionCall(expr.span, FLOAT.or_unknown(), expr.function.text, (values,))
 
@@ -84,15 +84,15 @@ def _function(typer: Typer, expr: syntax.Call, arguments: tuple[syntax.Expr, ...
     for argument in typed:
         if not (argument.type.is_number or argument.type.base in (Base.DURATION, Base.ANY)):
             message = f"`{function.name}` needs numbers, this is {described(argument.type)}"
-            help = f"write it as `{function.example}`"
-            findings.add(WRONG_TYPE.at(argument.span, message, help=help))
+            advice = f"write it as `{function.example}`"
+            findings.add(WRONG_TYPE.at(argument.span, message, help=advice))
             return unclear(expr.span)
-    type = _function_type(function.name, typed)
-    if type is None:
+    its_type = _function_type(function.name, typed)
+    if its_type is None:
         message = f"`{function.name}` of durations and plain numbers"
         findings.add(NOT_A_DURATION.at(expr.span, message, help="write the unit of each, as in 10m"))
         return unclear(expr.span)
-    return program.FunctionCall(expr.span, type, function.name, typed)
+    return program.FunctionCall(expr.span, its_type, function.name, typed)
 
 
 def _function_type(name: str, arguments: tuple[program.Expr, ...]) -> Type | None:
@@ -114,8 +114,11 @@ def _during(typer: Typer, expr: syntax.Call, arguments: tuple[syntax.Expr, ...])
     findings = typer.scope.names.findings
     for argument in arguments:
         if not (isinstance(argument, syntax.LiteralValue) and isinstance(argument.value, str)):
-            message, help = "`during` needs a text in quotes", f"write it as `{FUNCTIONS['during'].example}`"
-            findings.add(WRONG_TYPE.at(argument.span, message, help=help))
+            message, advice = (
+                "`during` needs a text in quotes",
+                f"write it as `{FUNCTIONS['during'].example}`",
+            )
+            findings.add(WRONG_TYPE.at(argument.span, message, help=advice))
             return unclear(expr.span)
     findings.add(not_yet_running(expr.span, "`during`"))
     return program.Const(expr.span, BOOL, value=True)
@@ -125,15 +128,15 @@ def _memory(typer: Typer, expr: syntax.Call, arguments: tuple[syntax.Expr, ...])
     scope, name = typer.scope, expr.function.text
     if len(arguments) != 1 or expr.window is not None or isinstance(arguments[0], syntax.OfEvent):
         message = f"`{name}` looks back over the loop's own events and takes one argument"
-        help = f"write it as `{MEMORIES[name]}`"
-        scope.names.findings.add(MISUSED_FUNCTION.at(expr.span, message, help=help))
+        advice = f"write it as `{MEMORIES[name]}`"
+        scope.names.findings.add(MISUSED_FUNCTION.at(expr.span, message, help=advice))
         return unclear(expr.span)
     if no_window_here(scope, expr):
         return unclear(expr.span)
     inner = typer.of(arguments[0])
     if window_height(inner, scope.local) > (1 if name == "streak" else 0):
-        help = "name the inner one in a `with` of another loop, or take it away: only `streak` may hold one window"
-        scope.names.findings.add(NESTED_WINDOW.at(expr.span, "windows inside one another", help=help))
+        advice = "take the inner one away: only `streak` may hold a window, and only one"
+        scope.names.findings.add(NESTED_WINDOW.at(expr.span, "windows inside one another", help=advice))
         return unclear(expr.span)
     if name == "prev":
         return program.Prev(expr.span, inner.type.or_unknown(), inner)

@@ -98,7 +98,7 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     equally near ones the first in the alphabet.
     """
     wanted = name.casefold()
-    allowed = max(1, len(wanted) // 3)
+    allowed = len(wanted) // 3 if len(wanted) > 2 else len(wanted) - 1
     best: tuple[int, str] | None = None
     for candidate in sorted(set(candidates)):
         if candidate == name:

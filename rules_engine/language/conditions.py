@@ -168,8 +168,8 @@ def _linear_case(left: program.Expr, right: program.Expr, op: str, setting: Sett
         return _bounded(subject, setting, compared(op if factor > 0 else FLIPPED[op], -constant / factor))
     low, high = constant, constant
     open_low = open_high = False
-    for key, (factor, subject) in terms.items():
-        span = _region_bounds(subject, key, setting)
+    for factor, subject in terms.values():
+        span = _region_bounds(subject, setting)
         ends = (span.low, span.high) if factor > 0 else (span.high, span.low)
         open_low, open_high = open_low or ends[0] is None, open_high or ends[1] is None
         low += factor * (ends[0] or 0)
@@ -282,12 +282,12 @@ def _bounded(subject: program.Expr, setting: Setting, region: Region) -> tuple[C
     if _is_absent(subject, setting):
         return ()
     key = key_of(subject, setting)
-    possible = _possible(subject, key, setting)
+    possible = _possible(subject, setting)
     met = region if possible is None else possible.meet(region)
     return () if met.is_empty else ({key: met, ("known", key): _TRUE},)
 
 
-def _possible(subject: program.Expr, key: Key, setting: Setting) -> Region | None:
+def _possible(subject: program.Expr, setting: Setting) -> Region | None:
     declared = of_type(subject.type)
     if isinstance(declared, Numbers):
         inside = bounds(subject, setting.locals)
@@ -303,8 +303,8 @@ def _possible(subject: program.Expr, key: Key, setting: Setting) -> Region | Non
     return declared
 
 
-def _region_bounds(subject: program.Expr, key: Key, setting: Setting) -> Interval:
-    possible = _possible(subject, key, setting)
+def _region_bounds(subject: program.Expr, setting: Setting) -> Interval:
+    possible = _possible(subject, setting)
     if not isinstance(possible, Numbers) or not possible.intervals:
         return Interval()
     lows = [part.low for part in possible.intervals]
@@ -348,4 +348,4 @@ def _part(value: Any, setting: Setting) -> Key:
         return tuple(_part(item, setting) for item in value)
     if is_dataclass(value) and not isinstance(value, type):
         return (type(value).__name__, *(_part(getattr(value, f.name), setting) for f in _parts(value)))
-    return (type(value).__name__, value) if isinstance(value, bool) else value  # type: ignore[no-any-return]
+    return (type(value).__name__, value) if isinstance(value, bool) else value

@@ -13,7 +13,6 @@ from rules_engine.language.diagnostics import Code, Diagnostic, Related, Severit
 from rules_engine.language.expressions import Expressions
 from rules_engine.language.knobs import AMOUNT_OF_WORDS
 from rules_engine.language.names import BAD_COUNT, DUPLICATE_CLAUSE
-from rules_engine.language.operators import WRONG_TYPE
 from rules_engine.language.reading import UNKNOWN_FIELD, own_key, written_key
 from rules_engine.language.scope import Unclear
 from rules_engine.language.source import Span
@@ -109,14 +108,9 @@ class Effects:
         what = f"`{knob.name}`"
         if knob.words and effect.op != "=":
             message = f"`{effect.op}` needs numbers, the values of {what} are words"
-            help = f"set it to one of them: {listed(knob.words, quote=chr(34))}"
-            self._add(AMOUNT_OF_WORDS.at(effect.knob.span, message, help=help, related=related))
+            advice = f"set it to one of them: {listed(knob.words, quote=chr(34))}"
+            self._add(AMOUNT_OF_WORDS.at(effect.knob.span, message, help=advice, related=related))
             return
-        if knob.words and isinstance(value, program.Const) and isinstance(value.value, bool):
-            if set(knob.words) == {"on", "off"}:
-                message, help = f"{what} is a word", f'write "{"on" if value.value else "off"}"'
-                self._add(WRONG_TYPE.at(value.span, message, help=help, related=related))
-                return
         plain = knob.type if knob.words else Type(Base.FLOAT)
         if found := misfit(value, plain, what, self.known.locals):
             self._add(found)
@@ -152,9 +146,8 @@ class Effects:
             for decl in event.fields.values()
             if not decl.type.optional and decl.derived is None and decl.name not in given
         ]
-        lost = self.typer.scope.any_field and not effect.payload
-        if missing and not lost:
-            self._missing(effect.event, event.span, missing)
+        unknown = [part.name.text for part in effect.payload if part.name.text not in spelled]
+        self._missing(effect.event, event.span, missing, unknown)
         payload = tuple((name, value) for name, (_, value) in given.items())
         return program.EmitEffect(effect.span, condition, event, payload)
 
@@ -163,17 +156,17 @@ class Effects:
     ) -> bool:
         related = (Related(event.span, "the event"),)
         if not event.open:
-            help = did_you_mean(
+            advice = did_you_mean(
                 name.text, spelled, f"it has {listed(sorted(spelled))}" if spelled else "it has none"
             )
             message = f"`{event.name}` has no field `{name.text}`"
-            self._add(UNKNOWN_FIELD.at(name.span, message, help=help, related=related))
+            self._add(UNKNOWN_FIELD.at(name.span, message, help=advice, related=related))
             return False
         near = nearest(name.text, spelled)
         if near is not None:
             message = f"`{event.name}` declares no field `{name.text}`, and no loop can read it"
-            help = f"did you mean `{near}`?"
-            self._add(UNDECLARED_FIELD.at(name.span, message, help=help, related=related))
+            advice = f"did you mean `{near}`?"
+            self._add(UNDECLARED_FIELD.at(name.span, message, help=advice, related=related))
         return True
 
     # ---- do ----------------------------------------------------------------------------------------
@@ -198,8 +191,9 @@ class Effects:
             given[decl.name] = argument.span, value
             self._check_value(value, decl, f"`{action.name}` is not done")
         missing = [decl.name for decl in parameters if not decl.type.optional and decl.name not in given]
-        if missing:
-            self._missing(effect.action, action.span, missing)
+        unknown = [argument.name.text for argument, _ in values if argument.name is not None]
+        unknown = [name for name in unknown if all(name not in decl.spellings for decl in parameters)]
+        self._missing(effect.action, action.span, missing, unknown)
         arguments = tuple((decl.name, given[decl.name][1]) for decl in parameters if decl.name in given)
         return program.DoEffect(effect.span, condition, action, arguments, retries, every_ms, timeout_ms)
 
@@ -218,18 +212,18 @@ class Effects:
                 if argument.name.text in decl.spellings:
                     return decl
             known = [decl.name for decl in parameters]
-            help = did_you_mean(argument.name.text, known, "it takes no arguments" if not known else "")
+            advice = did_you_mean(argument.name.text, known, "it takes no arguments" if not known else "")
             message = f"`{action.name}` has no parameter `{argument.name.text}`"
-            self._add(UNKNOWN_PARAMETER.at(argument.name.span, message, help=help, related=related))
+            self._add(UNKNOWN_PARAMETER.at(argument.name.span, message, help=advice, related=related))
             return None
         if named:
-            message, help = "an argument by position stands behind one by name", "put it first, or name it"
-            self._add(EXTRA_ARGUMENT.at(argument.span, message, help=help, related=related))
+            message, advice = "an argument by position stands behind one by name", "put it first, or name it"
+            self._add(EXTRA_ARGUMENT.at(argument.span, message, help=advice, related=related))
             return None
         if position >= len(parameters):
             takes = listed(decl.name for decl in parameters) or "nothing"
-            message, help = f"`{action.name}` takes {len(parameters)} arguments", f"it takes {takes}"
-            self._add(EXTRA_ARGUMENT.at(argument.span, message, help=help, related=related))
+            message, advice = f"`{action.name}` takes {len(parameters)} arguments", f"it takes {takes}"
+            self._add(EXTRA_ARGUMENT.at(argument.span, message, help=advice, related=related))
             return None
         return parameters[position]
 
@@ -240,19 +234,21 @@ class Effects:
         for option in effect.options:
             if type(option) in seen:
                 related = (Related(seen[type(option)], "the first one"),)
-                help = "keep one of the two"
-                self._add(DUPLICATE_CLAUSE.at(option.span, "this is said twice", help=help, related=related))
+                advice = "keep one of the two"
+                self._add(
+                    DUPLICATE_CLAUSE.at(option.span, "this is said twice", help=advice, related=related)
+                )
                 continue
             seen[type(option)] = option.span
             if isinstance(option, syntax.TimeoutOption):
                 timeout_ms = names.duration(option.duration)
                 continue
             if option.count < 1 or option.count != int(option.count):
-                message, help = (
+                message, advice = (
                     "how often to try again is a whole number above zero",
                     "write `retry 3 every 30s`",
                 )
-                self._add(BAD_COUNT.at(option.span, message, help=help))
+                self._add(BAD_COUNT.at(option.span, message, help=advice))
             retries = int(option.count)
             every_ms = (names.duration(option.every) or 0) if option.every is not None else 0
         return retries, every_ms, timeout_ms
@@ -274,26 +270,32 @@ class Effects:
             return
         text = _source_text(self.typer, doubt.span)
         example = '"..."' if doubt.type.base is Base.STR else "0"
-        help = f"give a default: `{text} ?? {example}`, or make it happen only `if {text} is known`"
+        advice = f"give a default: `{text} ?? {example}`, or make it happen only `if {text} is known`"
         message = f"`{text}` may be unknown, and then {otherwise}"
-        self._add(MAYBE_UNKNOWN.at(doubt.span, message, help=help))
+        self._add(MAYBE_UNKNOWN.at(doubt.span, message, help=advice))
 
-    def _missing(self, name: syntax.Name, declared: Span, missing: list[str]) -> None:
+    def _missing(self, name: syntax.Name, declared: Span, missing: list[str], unknown: list[str]) -> None:
+        """What is needed and not given; a name that is told to be unknown may have meant one of them."""
+        for wrong in unknown:
+            meant = missing[0] if len(missing) == len(unknown) == 1 else nearest(wrong, missing)
+            missing = [one for one in missing if one != meant]
+        if not missing:
+            return
         scope = self.typer.scope
         shown = listed(missing)
         at_hand = [one for one in missing if scope.fields and one in scope.fields]
-        help = (
+        advice = (
             f"add {', '.join(missing)}"
             if at_hand == missing
             else f"add {', '.join(f'{m}: ...' for m in missing)}"
         )
         related = (Related(declared, "declared here"),)
-        self._add(MISSING_VALUE.at(name.span, f"`{name.text}` needs {shown}", help=help, related=related))
+        self._add(MISSING_VALUE.at(name.span, f"`{name.text}` needs {shown}", help=advice, related=related))
 
     def _twice(self, node: syntax.Node, first: Span) -> None:
         related = (Related(first, "the first one"),)
-        help = "remove one of the two"
-        self._add(DUPLICATE_FIELD.at(node.span, "this is given twice", help=help, related=related))
+        advice = "remove one of the two"
+        self._add(DUPLICATE_FIELD.at(node.span, "this is given twice", help=advice, related=related))
 
     def _add(self, finding: Diagnostic) -> None:
         self.typer.scope.names.findings.add(finding)

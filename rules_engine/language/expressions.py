@@ -33,14 +33,12 @@ class Expressions:
     def of(self, expr: syntax.Expr, *, text: bool = False) -> program.Expr:
         """The typed expression; `text` where a text may hold `{values}` (L40)."""
         match expr:
+            case syntax.LiteralValue() | syntax.DurationLiteral() | syntax.ListOf():
+                return self._value(expr, text=text)
             case syntax.Binary():
                 return operators.binary(self, expr, text=text)
             case syntax.Unary():
                 return operators.unary(self, expr)
-            case syntax.LiteralValue():
-                return self._literal(expr, text=text)
-            case syntax.DurationLiteral():
-                return self._duration(expr)
             case syntax.Path():
                 return reading.path(self, expr)
             case syntax.KnobAt():
@@ -55,11 +53,16 @@ class Expressions:
                 return operators.matches(self, expr)
             case syntax.IsKnown():
                 return self._is_known(expr)
-            case syntax.ListOf():
-                items = tuple(self.of(item, text=text) for item in expr.items)
-                return program.ListOf(expr.span, LIST, items)
-            case _:
-                return unclear(expr.span)
+        return unclear(expr.span)
+
+    def _value(
+        self, expr: syntax.LiteralValue | syntax.DurationLiteral | syntax.ListOf, *, text: bool
+    ) -> program.Expr:
+        if isinstance(expr, syntax.LiteralValue):
+            return self._literal(expr, text=text)
+        if isinstance(expr, syntax.DurationLiteral):
+            return self._duration(expr)
+        return program.ListOf(expr.span, LIST, tuple(self.of(item, text=text) for item in expr.items))
 
     def _literal(self, expr: syntax.LiteralValue, *, text: bool) -> program.Expr:
         value = expr.value

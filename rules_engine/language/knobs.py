@@ -29,11 +29,11 @@ def knob_of(
 ) -> program.Knob | None:
     """The knob of a declaration; None where its values cannot be told. Every mistake is reported."""
     per = _per(names, item)
-    type = _values(names, types, item)
-    options = _Options(names, item, words=bool(type and type.words))
-    if type is None:
+    its_type = _values(names, types, item)
+    options = _Options(names, item, words=bool(its_type and its_type.words))
+    if its_type is None:
         return None
-    default = _default(names, item, type)
+    default = _default(names, item, its_type)
     if default is None:
         return None
     knob = program.Knob(
@@ -41,10 +41,10 @@ def knob_of(
         name=item.name.text,
         per=per,
         key_words=tuple(key_words.get(key) for key in per),
-        type=type,
-        words=type.words,
-        low=type.low if type.low is not None else 0.0,
-        high=type.high if type.high is not None else float(max(len(type.words) - 1, 0)),
+        type=its_type,
+        words=its_type.words,
+        low=its_type.low if its_type.low is not None else 0.0,
+        high=its_type.high if its_type.high is not None else float(max(len(its_type.words) - 1, 0)),
         default=default,
         steps=tuple(options.steps),
         deadband=options.deadband,
@@ -64,8 +64,8 @@ def _per(names: Names, item: syntax.KnobItem) -> tuple[str, ...]:
     for name in item.per:
         if name.text in seen:
             related = (Related(seen[name.text], "the first one"),)
-            message, help = f"`{name.text}` stands twice", "remove one of the two"
-            names.findings.add(DUPLICATE_FIELD.at(name.span, message, help=help, related=related))
+            message, advice = f"`{name.text}` stands twice", "remove one of the two"
+            names.findings.add(DUPLICATE_FIELD.at(name.span, message, help=advice, related=related))
         seen.setdefault(name.text, name.span)
         if name.text in names.types:
             names.mention("type", name.text)
@@ -78,58 +78,63 @@ def _values(names: Names, types: TypeTable, item: syntax.KnobItem) -> Type | Non
         if not types.check_range(domain):
             return None
         if domain.low == domain.high:
-            message, help = f"`{item.name.text}` can only ever be {domain.low:g}", "use `let` for a constant"
-            names.findings.add(BAD_RANGE.at(domain.span, message, help=help))
+            message, advice = (
+                f"`{item.name.text}` can only ever be {domain.low:g}",
+                "use `let` for a constant",
+            )
+            names.findings.add(BAD_RANGE.at(domain.span, message, help=advice))
         return Type(Base.FLOAT, low=float(domain.low), high=float(domain.high))
     if isinstance(domain, syntax.Words):
         return Type(Base.STR, words=types.words(domain))
     names.mention("type", domain.text)
-    type = names.types.get(domain.text)
-    if type is None:
+    its_type = names.types.get(domain.text)
+    if its_type is None:
         if not names.lost("type", domain.text):
             fit = [name for name, known in names.types.items() if known.words or known.low is not None]
-            help = did_you_mean(domain.text, fit, 'write a range, as 0..1, or words, as "low" | "high"')
-            names.findings.add(UNKNOWN_TYPE.at(domain.span, f"unknown type `{domain.text}`", help=help))
+            advice = did_you_mean(domain.text, fit, 'write a range, as 0..1, or words, as "low" | "high"')
+            names.findings.add(UNKNOWN_TYPE.at(domain.span, f"unknown type `{domain.text}`", help=advice))
         return None
-    if type.base is Base.ANY:
+    if its_type.base is Base.ANY:
         return None
-    if not type.words and (type.low is None or type.high is None or not type.is_number):
-        message = f"a knob needs an end on both sides, `{domain.text}` is {described(type)} without"
-        help = 'write a range, as 0..1, or words, as "low" | "high"'
-        names.findings.add(BAD_RANGE.at(domain.span, message, help=help))
+    if not its_type.words and (its_type.low is None or its_type.high is None or not its_type.is_number):
+        message = f"a knob needs an end on both sides, `{domain.text}` is {described(its_type)} without"
+        advice = 'write a range, as 0..1, or words, as "low" | "high"'
+        names.findings.add(BAD_RANGE.at(domain.span, message, help=advice))
         return None
-    return type.known()
+    return its_type.known()
 
 
-def _default(names: Names, item: syntax.KnobItem, type: Type) -> float | str | None:
+def _default(names: Names, item: syntax.KnobItem, its_type: Type) -> float | str | None:
     value, span = item.default.value, item.default.span
-    if type.words:
-        if isinstance(value, bool) and set(type.words) == {"on", "off"}:
+    if its_type.words:
+        if isinstance(value, bool) and set(its_type.words) == {"on", "off"}:
             return "on" if value else "off"
-        if value in type.words:
+        if value in its_type.words:
             return str(value)
         if isinstance(value, str):
-            help = did_you_mean_word(value, type.words)
+            advice = did_you_mean_word(value, its_type.words)
             names.findings.add(
-                UNKNOWN_WORD.at(span, f'the default "{value}" is not one of its words', help=help)
+                UNKNOWN_WORD.at(span, f'the default "{value}" is not one of its words', help=advice)
             )
         else:
-            help = f"one of {listed(type.words, quote=chr(34))}"
-            names.findings.add(WRONG_TYPE.at(span, "the default of this knob is one of its words", help=help))
+            advice = f"one of {listed(its_type.words, quote=chr(34))}"
+            names.findings.add(
+                WRONG_TYPE.at(span, "the default of this knob is one of its words", help=advice)
+            )
         return None
     if isinstance(value, bool | str):
-        message, help = (
+        message, advice = (
             "the default of this knob is a number",
-            f"write one from {type.low:g} to {type.high:g}",
+            f"write one from {its_type.low:g} to {its_type.high:g}",
         )
-        names.findings.add(WRONG_TYPE.at(span, message, help=help))
+        names.findings.add(WRONG_TYPE.at(span, message, help=advice))
         return None
-    assert type.low is not None
-    assert type.high is not None
-    if not type.low <= value <= type.high:
-        message = f"the default {value:g} lies outside {type.low:g}..{type.high:g}"
-        help = f"write one from {type.low:g} to {type.high:g}, or widen the range"
-        names.findings.add(OUT_OF_RANGE.at(span, message, help=help))
+    assert its_type.low is not None
+    assert its_type.high is not None
+    if not its_type.low <= value <= its_type.high:
+        message = f"the default {value:g} lies outside {its_type.low:g}..{its_type.high:g}"
+        advice = f"write one from {its_type.low:g} to {its_type.high:g}, or widen the range"
+        names.findings.add(OUT_OF_RANGE.at(span, message, help=advice))
     return value
 
 
@@ -148,9 +153,9 @@ class _Options:
             same = (type(option), option.direction) if isinstance(option, syntax.StepOption) else type(option)
             if same in seen:
                 related = (Related(seen[same], "the first one"),)
-                help = "keep one of the two"
+                advice = "keep one of the two"
                 names.findings.add(
-                    DUPLICATE_CLAUSE.at(option.span, "this is said twice", help=help, related=related)
+                    DUPLICATE_CLAUSE.at(option.span, "this is said twice", help=advice, related=related)
                 )
                 continue
             seen[same] = option.span
@@ -164,18 +169,18 @@ class _Options:
                 syntax.DecayOption: "decay",
             }[type(option)]
             message = f"`{word}` needs numbers, the values of this knob are words"
-            help = f"remove `{word}`; use `set ... for d` to have a word end by itself"
-            self.names.findings.add(AMOUNT_OF_WORDS.at(option.span, message, help=help))
+            advice = f"remove `{word}`; use `set ... for d` to have a word end by itself"
+            self.names.findings.add(AMOUNT_OF_WORDS.at(option.span, message, help=advice))
             return
         match option:
             case syntax.StepOption():
                 ms = self.names.duration(option.per)
                 if option.amount <= 0:
-                    message, help = (
+                    message, advice = (
                         "a step of nothing lets the knob never move",
                         "write one above zero, or no step",
                     )
-                    self.names.findings.add(BAD_COUNT.at(option.span, message, help=help))
+                    self.names.findings.add(BAD_COUNT.at(option.span, message, help=advice))
                 elif ms is not None:
                     self.steps.append(program.StepLimit(option.direction, float(option.amount), ms))
             case syntax.DeadbandOption():
@@ -197,8 +202,9 @@ def _check_drives(names: Names, knob: program.Knob, action: program.ActionDecl, 
     shape = ", ".join([*knob.per, "value"])
     if not required <= needed <= len(parameters):
         message = f"`{action.name}` takes {len(parameters)} arguments, the knob gives {needed}"
-        help = f"declare it as `action {action.name}({', '.join(f'{key}: str' for key in knob.per)}{', ' if knob.per else ''}value: {knob.type})`"
-        names.findings.add(DRIVES_MISFIT.at(span, message, help=help, related=related))
+        wanted = ", ".join([*(f"{key}: str" for key in knob.per), f"value: {knob.type}"])
+        advice = f"declare it as `action {action.name}({wanted})`"
+        names.findings.add(DRIVES_MISFIT.at(span, message, help=advice, related=related))
         return
     value = parameters[len(knob.per)]
     fits = value.type.base is Base.ANY or (
@@ -211,5 +217,5 @@ def _check_drives(names: Names, knob: program.Knob, action: program.ActionDecl, 
         fits = (low is None or low <= knob.low) and (high is None or knob.high <= high)
     if not fits:
         message = f"`{value.name}` of `{action.name}` does not take every value of the knob"
-        help = f"declare `{value.name}: {knob.type}` (the arguments are {shape})"
-        names.findings.add(DRIVES_MISFIT.at(span, message, help=help, related=related))
+        advice = f"declare `{value.name}: {knob.type}` (the arguments are {shape})"
+        names.findings.add(DRIVES_MISFIT.at(span, message, help=advice, related=related))

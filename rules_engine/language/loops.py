@@ -89,7 +89,7 @@ class _LoopChecker:
         heard = self._hear()
         per = self._per(heard)
         self.typer = Expressions(self._scope(heard, per))
-        self._check_combinations(heard)
+        self._check_combinations()
         loop = self._loop(heard, per, annotations)
         failed = self.names.findings.error_count > errors or self.unsound or heard.trigger is None
         return CheckedLoop(None if failed else loop, annotations)
@@ -112,8 +112,8 @@ class _LoopChecker:
         first = self.clauses.withs.setdefault(clause.name.text, clause)
         if first is not clause:
             related = (Related(first.name.span, "the first one"),)
-            message, help = f"`with {clause.name.text}` stands twice", "give one of the two another name"
-            self.names.findings.add(DUPLICATE.at(clause.name.span, message, help=help, related=related))
+            message, advice = f"`with {clause.name.text}` stands twice", "give one of the two another name"
+            self.names.findings.add(DUPLICATE.at(clause.name.span, message, help=advice, related=related))
 
     def _take_once(self, clause: syntax.Clause) -> None:
         kind = type(clause)
@@ -121,25 +121,25 @@ class _LoopChecker:
         if first is not clause:
             word = _ONCE[kind]
             related = (Related(_head(first.span, word), "the first one"),)
-            help = {
+            advice = {
                 "on": "join the events: `on A or B`",
                 "when": "join the conditions with `and`",
                 "per": "list the fields: `per a, b`",
             }.get(word, "keep one of the two")
             message = f"`{word}` stands twice"
             self.names.findings.add(
-                DUPLICATE_CLAUSE.at(_head(clause.span, word), message, help=help, related=related)
+                DUPLICATE_CLAUSE.at(_head(clause.span, word), message, help=advice, related=related)
             )
 
     def _hear(self) -> Heard:
         on, per = self.clauses.get(syntax.On), self.clauses.get(syntax.Per)
         if not any(True for _ in self.clauses.every_effect()) and not self.lost:
-            message, help = f"`{self.item.name.text}` does nothing", "add `set`, `emit` or `do`"
-            self.names.findings.add(NO_EFFECTS.at(self.item.name.span, message, help=help))
+            message, advice = f"`{self.item.name.text}` does nothing", "add `set`, `emit` or `do`"
+            self.names.findings.add(NO_EFFECTS.at(self.item.name.span, message, help=advice))
         if on is None:
             if not self.lost:
-                message, help = f"`{self.item.name.text}` hears nothing", "add `on EVENT`"
-                self.names.findings.add(NO_TRIGGER.at(self.item.name.span, message, help=help))
+                message, advice = f"`{self.item.name.text}` hears nothing", "add `on EVENT`"
+                self.names.findings.add(NO_TRIGGER.at(self.item.name.span, message, help=advice))
             return Heard(None, any_field=True)
         emitted = frozenset(
             effect.event.text for effect in self.clauses.every_effect() if isinstance(effect, syntax.Emit)
@@ -154,8 +154,8 @@ class _LoopChecker:
         for name in clause.fields:
             if name.text in seen:
                 related = (Related(seen[name.text], "the first one"),)
-                message, help = f"`{name.text}` stands twice", "remove one of the two"
-                self.names.findings.add(DUPLICATE_FIELD.at(name.span, message, help=help, related=related))
+                message, advice = f"`{name.text}` stands twice", "remove one of the two"
+                self.names.findings.add(DUPLICATE_FIELD.at(name.span, message, help=advice, related=related))
                 continue
             seen[name.text] = name.span
             check_key(self.names, heard, name)
@@ -183,9 +183,9 @@ class _LoopChecker:
             return self.locals[name]
         clause = self.clauses.withs[name]
         if name in self.settling:
-            message, help = f"`{name}` depends on itself", "give one of them a value of its own"
+            message, advice = f"`{name}` depends on itself", "give one of them a value of its own"
             path = [*self.settling[self.settling.index(name) :], name]
-            self.names.findings.add(CIRCULAR.at(clause.name.span, message, help=help, witness=path))
+            self.names.findings.add(CIRCULAR.at(clause.name.span, message, help=advice, witness=path))
             return None
         self.settling.append(name)
         value = self.typer.of(clause.value)
@@ -196,15 +196,15 @@ class _LoopChecker:
 
     # ---- what goes together ----------------------------------------------------------------------------
 
-    def _check_combinations(self, heard: Heard) -> None:
+    def _check_combinations(self) -> None:
         when = self.clauses.get(syntax.When)
         gather = self.clauses.get(syntax.Gather)
         cleared = self.clauses.get(syntax.ClearedBlock)
         failed = self.clauses.get(syntax.FailedBlock)
         if cleared is not None and not self.typer.scope.latched:
-            help = "add `until ...` to `when`, which says when it is over"
+            advice = "add `until ...` to `when`, which says when it is over"
             self._contradicts(
-                _head(cleared.span, "cleared"), "nothing ever clears: there is no `until`", help
+                _head(cleared.span, "cleared"), "nothing ever clears: there is no `until`", advice
             )
         if gather is not None:
             self._check_gather(gather, when)
@@ -214,8 +214,8 @@ class _LoopChecker:
             self.names.findings.add(not_yet_running(place, "`after`"))
         does = any(isinstance(effect, syntax.Do) for effect in self.clauses.every_effect())
         if failed is not None and not does and "do" not in self.lost:
-            help = "add the `do` whose failing it answers, or remove the block"
-            self._contradicts(_head(failed.span, "failed"), "nothing can fail: there is no `do`", help)
+            advice = "add the `do` whose failing it answers, or remove the block"
+            self._contradicts(_head(failed.span, "failed"), "nothing can fail: there is no `do`", advice)
 
     def _check_gather(self, gather: syntax.Gather, when: syntax.When | None) -> None:
         place = _head(gather.span, "gather")
@@ -224,18 +224,18 @@ class _LoopChecker:
             self.names.duration(duration)
         for part in (gather.durations, gather.quiets, gather.maxima):
             if len(part) > 1:
-                help = "keep one of the two"
-                self.names.findings.add(DUPLICATE_CLAUSE.at(gather.span, "this is said twice", help=help))
+                advice = "keep one of the two"
+                self.names.findings.add(DUPLICATE_CLAUSE.at(gather.span, "this is said twice", help=advice))
         if any(most < 1 or most != int(most) for most in gather.maxima):
-            message, help = "how many to gather is a whole number above zero", "write `max 100`"
-            self.names.findings.add(BAD_COUNT.at(gather.span, message, help=help))
+            message, advice = "how many to gather is a whole number above zero", "write `max 100`"
+            self.names.findings.add(BAD_COUNT.at(gather.span, message, help=advice))
         if when is not None and (when.hold is not None or when.until is not None):
             word = "for" if when.hold is not None else "until"
-            help = f"remove `{word}`, or `gather`"
-            self._contradicts(place, f"`gather` and `{word}` exclude each other", help)
+            advice = f"remove `{word}`, or `gather`"
+            self._contradicts(place, f"`gather` and `{word}` exclude each other", advice)
 
-    def _contradicts(self, span: Span, message: str, help: str) -> None:
-        self.names.findings.add(CONTRADICTION.at(span, message, help=help))
+    def _contradicts(self, span: Span, message: str, advice: str) -> None:
+        self.names.findings.add(CONTRADICTION.at(span, message, help=advice))
 
     # ---- the loop --------------------------------------------------------------------------------------
 
@@ -287,8 +287,8 @@ class _LoopChecker:
 
     def _known_at_start(self, heard: Heard, per: tuple[str, ...]) -> Knowledge:
         """What is known whenever the loop sees an event at all: its key, and what its filter read."""
-        locals: Mapping[str, program.Expr] = {n: v for n, v in self.locals.items() if v is not None}
-        known = Knowledge(frozenset(("field", key) for key in per), locals, heard.aliases)
+        sound: Mapping[str, program.Expr] = {n: v for n, v in self.locals.items() if v is not None}
+        known = Knowledge(frozenset(("field", key) for key in per), sound, heard.aliases)
         events = heard.trigger.events if heard.trigger else ()
         if not heard.several and events:
             known = known.given(events[0].filter)
@@ -306,8 +306,8 @@ class _LoopChecker:
         if clause is None:
             return None, 0, False
         if clause.count < 1 or clause.count != int(clause.count):
-            message, help = "how often it may fire is a whole number above zero", "write `limit 3 per 1h`"
-            self.names.findings.add(BAD_COUNT.at(clause.span, message, help=help))
+            message, advice = "how often it may fire is a whole number above zero", "write `limit 3 per 1h`"
+            self.names.findings.add(BAD_COUNT.at(clause.span, message, help=advice))
         return int(clause.count), self._ms(clause.per), clause.overall
 
 

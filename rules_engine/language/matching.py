@@ -11,6 +11,7 @@ from rules_engine.language.diagnostics import Code, Related, Severity
 from rules_engine.language.names import described
 from rules_engine.language.operators import WRONG_TYPE, comparison_fault, not_a_condition
 from rules_engine.language.scope import Typer, Unclear, joined_type, unclear
+from rules_engine.language.source import Span
 from rules_engine.language.types import ANY, Base, Type
 
 NOT_COVERED = Code("RE210", "match-not-covered", Severity.ERROR, "A `match` has no arm for some values.")
@@ -22,28 +23,28 @@ def match(typer: Typer, expr: syntax.Match, *, text: bool) -> program.Expr:
     findings = typer.scope.names.findings
     subject = typer.of(expr.subject) if expr.subject is not None else None
     arms = []
-    type: Type | None = None
+    its_type: Type | None = None
     for arm in expr.arms:
         test = _test(typer, subject, arm.test)
         value = typer.of(arm.value, text=text)
         if isinstance(value, Unclear):
             value_type: Type | None = ANY
-        elif type is None or type.base is Base.ANY or value.type.base is Base.ANY:
+        elif its_type is None or its_type.base is Base.ANY or value.type.base is Base.ANY:
             value_type = value.type
         else:
-            value_type = joined_type(type, value.type)
+            value_type = joined_type(its_type, value.type)
         if value_type is None:
-            assert type is not None
-            message = f"this arm gives {described(value.type)}, the arms before it {described(type)}"
+            assert its_type is not None
+            message = f"this arm gives {described(value.type)}, the arms before it {described(its_type)}"
             findings.add(WRONG_TYPE.at(value.span, message, help="give every arm a value of one type"))
             value_type = ANY
-        type = value_type if type is None or type.base is not Base.ANY else type
+        its_type = value_type if its_type is None or its_type.base is not Base.ANY else its_type
         arms.append(program.MatchArm(test, value))
     _check_reach(typer, expr, arms)
     if not _check_cover(typer, expr, subject, arms):
         return unclear(expr.span)
     maybe = _maybe_unknown(subject, arms)
-    return program.Match(expr.span, (type or ANY).or_unknown(maybe), subject, tuple(arms))
+    return program.Match(expr.span, (its_type or ANY).or_unknown(maybe), subject, tuple(arms))
 
 
 def _test(
@@ -59,8 +60,8 @@ def _test(
         return typed
     if found := comparison_fault(subject, typed, "=="):
         if found.code is WRONG_TYPE and typed.type.base is Base.BOOL and not isinstance(typed, program.Const):
-            help = "a `match` with a subject compares with values; for conditions write `match { ... }`"
-            found = WRONG_TYPE.at(typed.span, found.message, help=help)
+            advice = "a `match` with a subject compares with values; for conditions write `match { ... }`"
+            found = WRONG_TYPE.at(typed.span, found.message, help=advice)
         typer.scope.names.findings.add(found)
         return unclear(typed.span)
     return typed
@@ -69,8 +70,8 @@ def _test(
 def _check_reach(typer: Typer, expr: syntax.Match, arms: list[program.MatchArm]) -> None:
     """Arms behind an `else`, and values asked for twice."""
     findings = typer.scope.names.findings
-    seen: dict[object, program.Span] = {}
-    otherwise: program.Span | None = None
+    seen: dict[object, Span] = {}
+    otherwise: Span | None = None
     for written, arm in zip(expr.arms, arms, strict=True):
         key: object = None
         if isinstance(arm.test, str):
@@ -79,13 +80,15 @@ def _check_reach(typer: Typer, expr: syntax.Match, arms: list[program.MatchArm])
             key = (arm.test.type.base is Base.BOOL, arm.test.value)
         if otherwise is not None and arm.test != "unknown":
             related = (Related(otherwise, "everything ends here"),)
-            help = "put `else` last"
-            findings.add(UNREACHABLE_ARM.at(written.span, "an arm behind `else`", help=help, related=related))
+            advice = "put `else` last"
+            findings.add(
+                UNREACHABLE_ARM.at(written.span, "an arm behind `else`", help=advice, related=related)
+            )
         elif key is not None and key in seen:
             related = (Related(seen[key], "the same one"),)
-            help = "remove one of the two"
+            advice = "remove one of the two"
             message = "this was asked for before"
-            findings.add(UNREACHABLE_ARM.at(written.span, message, help=help, related=related))
+            findings.add(UNREACHABLE_ARM.at(written.span, message, help=advice, related=related))
         if arm.test == "else":
             otherwise = otherwise or written.span
         if key is not None:
@@ -99,19 +102,19 @@ def _check_cover(
     if "else" in tests or any(isinstance(test, Unclear) for test in tests) or isinstance(subject, Unclear):
         return True
     asked = [test for test in tests if isinstance(test, program.Expr)]
-    head = program.Span(expr.span.path, expr.span.start, expr.span.start + len("match"))
+    head = Span(expr.span.path, expr.span.start, expr.span.start + len("match"))
     if subject is None:
         if always_one_of(asked):
             return True
-        message, help = "not every case has an arm", "add `else: ...` as the last arm"
-        typer.scope.names.findings.add(NOT_COVERED.at(head, message, help=help))
+        message, advice = "not every case has an arm", "add `else: ...` as the last arm"
+        typer.scope.names.findings.add(NOT_COVERED.at(head, message, help=advice))
         return False
     values = {test.value for test in asked if isinstance(test, program.Const)}
     if subject.type.base is Base.BOOL:
         missing = [word for word, value in (("true", True), ("false", False)) if value not in values]
         if not missing:
             return True
-        message, help = (
+        message, advice = (
             f"nothing is said for {missing[0]}",
             f"add an arm: `{missing[0]}: ...`, or `else: ...`",
         )
@@ -120,10 +123,10 @@ def _check_cover(
         if not words:
             return True
         message = f"nothing is said for {listed(words, quote=chr(34), most=4)}"
-        help = f'add an arm: `"{words[0]}": ...`, or `else: ...`'
+        advice = f'add an arm: `"{words[0]}": ...`, or `else: ...`'
     else:
-        message, help = "not every value has an arm", "add `else: ...` as the last arm"
-    typer.scope.names.findings.add(NOT_COVERED.at(head, message, help=help))
+        message, advice = "not every value has an arm", "add `else: ...` as the last arm"
+    typer.scope.names.findings.add(NOT_COVERED.at(head, message, help=advice))
     return False
 
 

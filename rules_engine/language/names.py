@@ -49,8 +49,9 @@ class Names:
     """The declarations of a rule set by name, while it is being checked.
 
     `broken` holds (kind, name) of declarations with a mistake of their own, with an empty name where that
-    is lost too: reading one gives no further finding, but what reads it cannot be trusted. `mentions` collects the uses (see `Program.mentions`).
-    `resolve_let` settles a `let` on first use, None where it is broken.
+    is lost too: reading one gives no further finding, but what reads it cannot be trusted.
+    `mentions` collects the uses (see `Program.mentions`). `resolve_let` settles a `let` on first use,
+    None where it is broken.
     """
 
     findings: Findings
@@ -78,8 +79,8 @@ class Names:
         if found is None:
             known = [*self.events, *self.event_aliases]
             otherwise = f"declare it: event {name.text} {{ ... }}"
-            help = did_you_mean(name.text, known, otherwise)
-            self.findings.add(UNKNOWN_EVENT.at(name.span, f"unknown event `{name.text}`", help=help))
+            advice = did_you_mean(name.text, known, otherwise)
+            self.findings.add(UNKNOWN_EVENT.at(name.span, f"unknown event `{name.text}`", help=advice))
         elif use:
             self.mention(use, found.name)
         return found
@@ -90,11 +91,11 @@ class Names:
         found = self.knobs.get(name.text)
         if found is None and not self.lost("knob", name.text):
             if name.text in self.lets:
-                help = f"`{name.text}` is a `let`, which never changes; declare a knob to have it set"
+                advice = f"`{name.text}` is a `let`, which never changes; declare a knob to have it set"
             else:
                 example = f"declare it: knob {name.text} in 0..1 = 1"
-                help = did_you_mean(name.text, self.knobs, example)
-            self.findings.add(UNKNOWN_KNOB.at(name.span, f"unknown knob `{name.text}`", help=help))
+                advice = did_you_mean(name.text, self.knobs, example)
+            self.findings.add(UNKNOWN_KNOB.at(name.span, f"unknown knob `{name.text}`", help=advice))
         return found
 
     def action(self, name: syntax.Name) -> program.ActionDecl | None:
@@ -102,8 +103,8 @@ class Names:
         self.mention("action", name.text)
         found = self.actions.get(name.text)
         if found is None and not self.lost("action", name.text):
-            help = did_you_mean(name.text, self.actions, f"declare it: action {name.text}()")
-            self.findings.add(UNKNOWN_ACTION.at(name.span, f"unknown action `{name.text}`", help=help))
+            advice = did_you_mean(name.text, self.actions, f"declare it: action {name.text}()")
+            self.findings.add(UNKNOWN_ACTION.at(name.span, f"unknown action `{name.text}`", help=advice))
         return found
 
     def is_let(self, name: str) -> bool:
@@ -139,10 +140,10 @@ class Names:
             if self.lost("let", name.text):
                 return None
             durations = [n for n in self.lets if self._is_duration(n)]
-            help = did_you_mean(
+            advice = did_you_mean(
                 name.text, durations, f"write a length of time, as 10m, or: let {name.text} = 10m"
             )
-            self.findings.add(UNKNOWN_NAME.at(name.span, f"unknown name `{name.text}`", help=help))
+            self.findings.add(UNKNOWN_NAME.at(name.span, f"unknown name `{name.text}`", help=advice))
             return None
         self.mention("let", name.text)
         value = self.resolve_let(name.text)
@@ -151,8 +152,8 @@ class Names:
         if isinstance(value, program.Const) and value.type.base is Base.DURATION:
             return round(float(value.value) * 1000)
         message = f"`{name.text}` is {described(value.type)}, a length of time is needed here"
-        help = f"write the unit where it is declared: let {name.text} = 10m"
-        self.findings.add(NOT_A_DURATION.at(name.span, message, help=help))
+        advice = f"write the unit where it is declared: let {name.text} = 10m"
+        self.findings.add(NOT_A_DURATION.at(name.span, message, help=advice))
         return None
 
     def _is_duration(self, name: str) -> bool:
@@ -160,10 +161,10 @@ class Names:
         return isinstance(value, syntax.DurationLiteral)
 
 
-def described(type: Type) -> str:
+def described(its_type: Type) -> str:
     """A type as a phrase: `a number`, `a text`, `one of "a" | "b"`."""
-    if type.words:
-        return "one of " + listed(type.words, quote='"', most=6)
+    if its_type.words:
+        return "one of " + listed(its_type.words, quote='"', most=6)
     return {
         Base.STR: "a text",
         Base.INT: "a number",
@@ -173,4 +174,4 @@ def described(type: Type) -> str:
         Base.LIST: "a list",
         Base.MAP: "a map",
         Base.ANY: "of any type",
-    }[type.base]
+    }[its_type.base]

@@ -9,6 +9,7 @@ from rules_engine.language.catalog import did_you_mean, listed
 from rules_engine.language.diagnostics import Code, Diagnostic, Severity
 from rules_engine.language.names import NOT_A_DURATION, described
 from rules_engine.language.scope import Scope, Typer, joined_type, unclear
+from rules_engine.language.source import Span
 from rules_engine.language.types import ANY, BOOL, DURATION, FLOAT, INT, Base, Type
 
 WRONG_TYPE = Code("RE201", "wrong-type", Severity.ERROR, "A value is of a type that cannot stand here.")
@@ -21,13 +22,13 @@ COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
 def not_a_condition(typed: program.Expr) -> Diagnostic:
     """The finding that something is no condition."""
-    help = {
+    advice = {
         Base.STR: 'compare it, as in `x == "word"`',
         Base.INT: "compare it, as in `x > 0`",
         Base.FLOAT: "compare it, as in `x > 0`",
         Base.DURATION: "compare it, as in `x > 10m`",
     }.get(typed.type.base, "ask whether it `is known`")
-    return WRONG_TYPE.at(typed.span, f"this is {described(typed.type)}, a condition is needed", help=help)
+    return WRONG_TYPE.at(typed.span, f"this is {described(typed.type)}, a condition is needed", help=advice)
 
 
 def unary(typer: Typer, expr: syntax.Unary) -> program.Expr:
@@ -47,10 +48,10 @@ def unary(typer: Typer, expr: syntax.Unary) -> program.Expr:
         return operand
     if isinstance(operand, program.Const) and not isinstance(operand.value, str | bool):
         return program.Const(expr.span, operand.type, -operand.value)
-    type = operand.type
-    low = None if type.high is None else -type.high
-    high = None if type.low is None else -type.low
-    return program.Unary(expr.span, replace(type, low=low, high=high, name=None), "-", operand)
+    its_type = operand.type
+    low = None if its_type.high is None else -its_type.high
+    high = None if its_type.low is None else -its_type.low
+    return program.Unary(expr.span, replace(its_type, low=low, high=high, name=None), "-", operand)
 
 
 def binary(typer: Typer, expr: syntax.Binary, *, text: bool = False) -> program.Expr:
@@ -86,8 +87,8 @@ def _right_side(typer: Typer, expr: syntax.Binary, left: program.Expr, *, text: 
     if words and expr.op in COMPARISONS and isinstance(right, syntax.Path) and len(right.parts) == 1:
         word = right.parts[0].text
         if word in words and word not in typer.scope.readable():
-            message, help = f"`{word}` is a name here, a text is needed", f'write it in quotes: "{word}"'
-            typer.scope.names.findings.add(WRONG_TYPE.at(right.span, message, help=help))
+            message, advice = f"`{word}` is a name here, a text is needed", f'write it in quotes: "{word}"'
+            typer.scope.names.findings.add(WRONG_TYPE.at(right.span, message, help=advice))
             return unclear(right.span)
     return typer.of(right, text=text)
 
@@ -125,8 +126,8 @@ def _order_fault(left: program.Expr, right: program.Expr, op: str) -> Diagnostic
             return WRONG_TYPE.at(left.span, message, help="compare with `==`")
         return None
     if not any(isinstance(side, program.KnobRead) for side in (left, right)):
-        message, help = f"texts have no order, so `{op}` says nothing of them", "compare with `==` or `in`"
-        return WRONG_TYPE.at(left.span.to(right.span), message, help=help)
+        message, advice = f"texts have no order, so `{op}` says nothing of them", "compare with `==` or `in`"
+        return WRONG_TYPE.at(left.span.to(right.span), message, help=advice)
     return word_fault(left, right) or word_fault(right, left)
 
 
@@ -138,19 +139,19 @@ def word_fault(typed: program.Expr, word: program.Expr) -> Diagnostic | None:
     if isinstance(word, program.Const) and isinstance(word.value, str):
         if word.value in words:
             return None
-        help = did_you_mean_word(word.value, words)
-        return UNKNOWN_WORD.at(word.span, f'"{word.value}" is not one of its words', help=help)
+        advice = did_you_mean_word(word.value, words)
+        return UNKNOWN_WORD.at(word.span, f'"{word.value}" is not one of its words', help=advice)
     if word.type.words and not set(word.type.words) & set(words):
         message = f"none of its words ({listed(word.type.words, quote=chr(34), most=4)}) is among the other's"
-        help = f"the other's words are {listed(words, quote=chr(34))}"
-        return UNKNOWN_WORD.at(word.span, message, help=help)
+        advice = f"the other's words are {listed(words, quote=chr(34))}"
+        return UNKNOWN_WORD.at(word.span, message, help=advice)
     return None
 
 
 def did_you_mean_word(word: str, words: tuple[str, ...]) -> str:
     """The help line for a word outside a set."""
-    help = did_you_mean(word, words, f"one of {listed(words, quote=chr(34))}")
-    return help.replace("`", '"')
+    advice = did_you_mean(word, words, f"one of {listed(words, quote=chr(34))}")
+    return advice.replace("`", '"')
 
 
 def _unit_fault(left: program.Expr, right: program.Expr) -> Diagnostic | None:
@@ -161,10 +162,10 @@ def _unit_fault(left: program.Expr, right: program.Expr) -> Diagnostic | None:
         number = left
     else:
         return None
-    help = "write the unit, as in 10m"
+    advice = "write the unit, as in 10m"
     if isinstance(number, program.Const) and isinstance(number.value, int | float):
-        help = f"write the unit: {_with_unit(number.value)}"
-    return NOT_A_DURATION.at(number.span, "this is a plain number, the other side is a duration", help=help)
+        advice = f"write the unit: {_with_unit(number.value)}"
+    return NOT_A_DURATION.at(number.span, "this is a plain number, the other side is a duration", help=advice)
 
 
 def _with_unit(seconds: float) -> str:
@@ -186,9 +187,7 @@ def _comparison_help(one: Type, other: Type) -> str:
     return "compare values of one type"
 
 
-def _logical(
-    scope: Scope, span: program.Span, op: str, left: program.Expr, right: program.Expr
-) -> program.Expr:
+def _logical(scope: Scope, span: Span, op: str, left: program.Expr, right: program.Expr) -> program.Expr:
     for side in (left, right):
         if side.type.base not in (Base.BOOL, Base.ANY):
             scope.names.findings.add(not_a_condition(side))
@@ -207,23 +206,21 @@ def _membership_fault(left: program.Expr, right: program.Expr) -> Diagnostic | N
     return None
 
 
-def _fallback(scope: Scope, span: program.Span, left: program.Expr, right: program.Expr) -> program.Expr:
+def _fallback(scope: Scope, span: Span, left: program.Expr, right: program.Expr) -> program.Expr:
     if ANY.base in (left.type.base, right.type.base):
         known = left.type if right.type.base is Base.ANY else right.type
         return program.Binary(span, known.or_unknown(right.type.optional), "??", left, right)
-    type = joined_type(left.type.known(), right.type)
+    its_type = joined_type(left.type.known(), right.type)
     found = None
-    if type is None:
+    if its_type is None:
         message = f"the default is {described(right.type)}, the value is {described(left.type)}"
         found = WRONG_TYPE.at(right.span, message, help="give a default of the value's own type")
     elif left.type.words:
         found = word_fault(left, right)
-    return _result(scope, found, program.Binary(span, type or ANY, "??", left, right))
+    return _result(scope, found, program.Binary(span, its_type or ANY, "??", left, right))
 
 
-def _arithmetic(
-    scope: Scope, span: program.Span, op: str, left: program.Expr, right: program.Expr
-) -> program.Expr:
+def _arithmetic(scope: Scope, span: Span, op: str, left: program.Expr, right: program.Expr) -> program.Expr:
     one, other = left.type, right.type
     maybe = one.optional or other.optional
     if Base.ANY in (one.base, other.base):
@@ -233,18 +230,18 @@ def _arithmetic(
     for side in (left, right):
         if not _numeric(side.type):
             message = f"`{op}` needs numbers, this is {described(side.type)}"
-            help = 'put values into a text with braces: "{a} and {b}"' if side.type.base is Base.STR else ""
-            return _result(scope, WRONG_TYPE.at(side.span, message, help=help or "use a number"), left)
+            advice = 'put values into a text with braces: "{a} and {b}"' if side.type.base is Base.STR else ""
+            return _result(scope, WRONG_TYPE.at(side.span, message, help=advice or "use a number"), left)
     if Base.DURATION in (one.base, other.base):
-        type = _duration_type(one, other, op)
-        if type is None:
+        its_type = _duration_type(one, other, op)
+        if its_type is None:
             found = _unit_fault(left, right) or NOT_A_DURATION.at(
                 span,
                 f"`{op}` of two durations has no meaning",
                 help="divide by a number, or by another duration",
             )
             return _result(scope, found, left)
-        return program.Binary(span, type.or_unknown(maybe), op, left, right)
+        return program.Binary(span, its_type.or_unknown(maybe), op, left, right)
     whole = one.base is other.base is Base.INT and op != "/"
     return program.Binary(span, (INT if whole else FLOAT).or_unknown(maybe), op, left, right)
 
@@ -260,8 +257,8 @@ def _duration_type(one: Type, other: Type, op: str) -> Type | None:
     return DURATION if one.base is Base.DURATION else None
 
 
-def _numeric(type: Type) -> bool:
-    return type.is_number or type.base in (Base.DURATION, Base.ANY)
+def _numeric(its_type: Type) -> bool:
+    return its_type.is_number or its_type.base in (Base.DURATION, Base.ANY)
 
 
 def _bool_of(left: program.Expr, right: program.Expr) -> Type:

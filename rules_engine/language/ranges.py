@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 
 from rules_engine.language import program
@@ -13,24 +14,24 @@ ANYTHING = Interval()
 _AMONG_SAMPLES = ("avg", "min", "max", "first", "last", "quantile", "ewma")
 
 
-def of_type(type: Type) -> Region | None:
+def of_type(its_type: Type) -> Region | None:
     """The values of a type; None where they are not numbers, words or truth values."""
-    if type.words:
-        return Choice(frozenset(type.words))
-    if type.base is Base.BOOL:
+    if its_type.words:
+        return Choice(frozenset(its_type.words))
+    if its_type.base is Base.BOOL:
         return Choice(frozenset((True, False)))
-    if type.base is Base.STR:
+    if its_type.base is Base.STR:
         return Choice(frozenset(), others=True)
-    if type.is_number or type.base is Base.DURATION:
-        low = None if type.low is None else exact(type.low)
-        high = None if type.high is None else exact(type.high)
-        if type.base is Base.DURATION and low is None:
+    if its_type.is_number or its_type.base is Base.DURATION:
+        low = None if its_type.low is None else exact(its_type.low)
+        high = None if its_type.high is None else exact(its_type.high)
+        if its_type.base is Base.DURATION and low is None:
             low = Fraction(0)
-        return Numbers((Interval(low, high),), whole=type.base is Base.INT)
+        return Numbers((Interval(low, high),), whole=its_type.base is Base.INT)
     return None
 
 
-def bounds(expr: program.Expr, locals: program.Mapping[str, program.Expr]) -> Interval:
+def bounds(expr: program.Expr, locals: Mapping[str, program.Expr]) -> Interval:
     """An interval that every known value of a numeric expression lies in."""
     match expr:
         case program.Const(value=value):
@@ -58,7 +59,7 @@ def bounds(expr: program.Expr, locals: program.Mapping[str, program.Expr]) -> In
     return ANYTHING
 
 
-def _of_binary(expr: program.Binary, locals: program.Mapping[str, program.Expr]) -> Interval:
+def _of_binary(expr: program.Binary, locals: Mapping[str, program.Expr]) -> Interval:
     left, right = bounds(expr.left, locals), bounds(expr.right, locals)
     match expr.op:
         case "+":
@@ -74,7 +75,7 @@ def _of_binary(expr: program.Binary, locals: program.Mapping[str, program.Expr])
     return ANYTHING
 
 
-def _of_function(expr: program.FunctionCall, locals: program.Mapping[str, program.Expr]) -> Interval:
+def _of_function(expr: program.FunctionCall, locals: Mapping[str, program.Expr]) -> Interval:
     if any(isinstance(argument, program.KnobRead) and argument.all_keys for argument in expr.arguments):
         knob = next(argument.knob for argument in expr.arguments if isinstance(argument, program.KnobRead))
         if expr.function == "sum" or knob.words:

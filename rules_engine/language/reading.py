@@ -10,6 +10,7 @@ from rules_engine.language.diagnostics import Code, Related, Severity
 from rules_engine.language.names import UNKNOWN_NAME, described
 from rules_engine.language.operators import UNKNOWN_WORD, WRONG_TYPE, did_you_mean_word
 from rules_engine.language.scope import FieldEntry, Scope, Typer, unclear
+from rules_engine.language.source import Span
 from rules_engine.language.types import ANY, MAP, Base
 
 UNKNOWN_FIELD = Code("RE102", "unknown-field", Severity.ERROR, "The event declares no field of this name.")
@@ -71,8 +72,8 @@ def _field(scope: Scope, name: syntax.Name, entry: FieldEntry, alias: str | None
         if name.text not in scope.complained:
             scope.complained.add(name.text)
             message = f"`{name.text}` has no one type here: {entry.conflict}"
-            help = f"name the events (`on A as a or B as b`) and write `a.{name.text}`"
-            scope.names.findings.add(FIELDS_DIFFER.at(name.span, message, help=help))
+            advice = f"name the events (`on A as a or B as b`) and write `a.{name.text}`"
+            scope.names.findings.add(FIELDS_DIFFER.at(name.span, message, help=advice))
         return unclear(name.span)
     return program.FieldRead(name.span, entry.type, entry.name, alias)
 
@@ -82,15 +83,15 @@ def _of_alias(scope: Scope, expr: syntax.Path) -> program.Expr:
     fields = scope.aliases[alias.text]
     if len(expr.parts) == 1:
         message = f"`{alias.text}` is a whole event, a value is needed"
-        help = f"write `{alias.text}.field`, or `{alias.text} is known`"
-        scope.names.findings.add(WRONG_TYPE.at(alias.span, message, help=help))
+        advice = f"write `{alias.text}.field`, or `{alias.text} is known`"
+        scope.names.findings.add(WRONG_TYPE.at(alias.span, message, help=advice))
         return unclear(expr.span)
     name = expr.parts[1]
     entry = fields.get(name.text)
     if entry is None:
         if not scope.any_field:
-            help = did_you_mean(name.text, fields)
-            found = UNKNOWN_FIELD.at(name.span, f"`{alias.text}` has no field `{name.text}`", help=help)
+            advice = did_you_mean(name.text, fields)
+            found = UNKNOWN_FIELD.at(name.span, f"`{alias.text}` has no field `{name.text}`", help=advice)
             scope.names.findings.add(found)
         return unclear(expr.span)
     head = _field(scope, name, entry, alias.text)
@@ -114,17 +115,17 @@ def _ambiguous(scope: Scope, name: syntax.Name, found: set[str]) -> program.Expr
     if name.text not in scope.complained:
         scope.complained.add(name.text)
         kinds = {
-            "field": f"a field of {scope.where}",
-            "local": "a `with`",
-            "alias": "an event named by `as`",
-            "let": "a `let`",
-            "knob": "a knob",
+            "field": f"the field of {scope.where}",
+            "local": "the `with`",
+            "alias": "the event behind `as`",
+            "let": "the `let`",
+            "knob": "the knob",
         }
         both = listed([kinds[kind] for kind in kinds if kind in found], quote="")
         other = next(kind for kind in ("local", "let", "alias", "knob") if kind in found)
-        help = f"give {kinds[other]} another name"
+        advice = f"give {kinds[other]} another name"
         if "field" in found:
-            help += f", or name the event (`on EVENT as e`) and write `e.{name.text}` for the field"
+            advice += f", or name the event (`on EVENT as e`) and write `e.{name.text}` for the field"
         places = scope.names.places
         related = tuple(
             Related(places[(kind, name.text)], f"the {kind}")
@@ -132,7 +133,7 @@ def _ambiguous(scope: Scope, name: syntax.Name, found: set[str]) -> program.Expr
             if kind in found and (kind, name.text) in places
         )
         scope.names.findings.add(
-            AMBIGUOUS.at(name.span, f"`{name.text}` is {both}", help=help, related=related)
+            AMBIGUOUS.at(name.span, f"`{name.text}` could be {both}", help=advice, related=related)
         )
         for kind in found & {"let"}:
             scope.names.mention(kind, name.text)
@@ -150,10 +151,10 @@ def _unknown(scope: Scope, name: syntax.Name) -> program.Expr:
         otherwise = f"{scope.where} has {listed(sorted(scope.fields))}"
     elif scope.fields is None:
         otherwise = "only constants (`let`) can be read here"
-    help = did_you_mean(name.text, scope.readable(), otherwise)
+    advice = did_you_mean(name.text, scope.readable(), otherwise)
     if name.text == "null":
-        help = "to ask whether a value is there, write `x is known` or `x is unknown`"
-    scope.names.findings.add(UNKNOWN_NAME.at(name.span, f"unknown name `{name.text}`", help=help))
+        advice = "to ask whether a value is there, write `x is known` or `x is unknown`"
+    scope.names.findings.add(UNKNOWN_NAME.at(name.span, f"unknown name `{name.text}`", help=advice))
     return unclear(name.span)
 
 
@@ -172,7 +173,7 @@ def _own_knob(scope: Scope, name: syntax.Name) -> program.Expr:
 
 
 def own_key(scope: Scope, knob: program.Knob, name: syntax.Name) -> tuple[program.Expr, ...] | None:
-    """The loop's own key of a knob: empty where it is the whole of it; None, with a finding, if it has none."""
+    """The loop's own key of a knob, empty if that is all of it; None, with a finding, if there is none."""
     if scope.per is None or knob.per == scope.per or not knob.per:
         return ()
     missing = [key for key in knob.per if key not in scope.per]
@@ -187,12 +188,12 @@ def own_key(scope: Scope, knob: program.Knob, name: syntax.Name) -> tuple[progra
     at_hand = [key for key in missing if key in (scope.fields or {})]
     if len(knob.per) == 1:
         which = f"`{name.text}[{missing[0]}]`" if at_hand else f'`{name.text}["..."]`'
-        help = f"write `per {', '.join(knob.per)}` in the loop, or {which}, or `{name.text}[*]` for all"
+        advice = f"write `per {', '.join(knob.per)}` in the loop, or {which}, or `{name.text}[*]` for all"
     else:
-        help = f"write `per {', '.join(knob.per)}` in the loop, or `{name.text}[*]` for all"
+        advice = f"write `per {', '.join(knob.per)}` in the loop, or `{name.text}[*]` for all"
     message = f"`{name.text}` is kept per {listed(knob.per)}, and this loop is not"
     scope.names.findings.add(
-        NO_KEY.at(name.span, message, help=help, related=(Related(knob.span, "the knob"),))
+        NO_KEY.at(name.span, message, help=advice, related=(Related(knob.span, "the knob"),))
     )
     return None
 
@@ -215,7 +216,7 @@ def knob_at(typer: Typer, expr: syntax.KnobAt) -> program.Expr:
 
 
 def written_key(
-    typer: Typer, knob: program.Knob | None, key: syntax.Expr | None, span: program.Span
+    typer: Typer, knob: program.Knob | None, key: syntax.Expr | None, span: Span
 ) -> tuple[program.Expr, ...] | None:
     """The key in brackets, empty for `[*]`; None where it does not fit the knob."""
     typed = typer.of(key) if key is not None else None
@@ -223,15 +224,15 @@ def written_key(
         return None
     findings, related = typer.scope.names.findings, (Related(knob.span, "the knob"),)
     if not knob.per:
-        message, help = f"`{knob.name}` has one value, without a key", f"write `{knob.name}` alone"
-        findings.add(NO_KEY.at(span, message, help=help, related=related))
+        message, advice = f"`{knob.name}` has one value, without a key", f"write `{knob.name}` alone"
+        findings.add(NO_KEY.at(span, message, help=advice, related=related))
         return None
     if typed is None:
         return ()
     if len(knob.per) > 1:
         message = f"`{knob.name}` is kept per {listed(knob.per)}: one key does not name a value"
-        help = f"write `{knob.name}` in a loop with `per {', '.join(knob.per)}`"
-        findings.add(NO_KEY.at(typed.span, message, help=help, related=related))
+        advice = f"write `{knob.name}` in a loop with `per {', '.join(knob.per)}`"
+        findings.add(NO_KEY.at(typed.span, message, help=advice, related=related))
         return None
     if typed.type.base not in (Base.STR, Base.INT, Base.BOOL, Base.ANY):
         message = f"a key is a text or a whole number, this is {described(typed.type)}"
@@ -239,9 +240,9 @@ def written_key(
         return None
     words = knob.key_words[0]
     if words and isinstance(typed, program.Const) and typed.value not in words:
-        help = did_you_mean_word(str(typed.value), words)
+        advice = did_you_mean_word(str(typed.value), words)
         message = f'`{knob.name}` has no key "{typed.value}"'
-        findings.add(UNKNOWN_WORD.at(typed.span, message, help=help, related=related))
+        findings.add(UNKNOWN_WORD.at(typed.span, message, help=advice, related=related))
         return None
     return (typed,)
 
@@ -253,10 +254,10 @@ def event_outside_window(typer: Typer, expr: syntax.OfEvent) -> program.Expr:
         path = ".".join(part.text for part in expr.path)
         message = f"`{expr.event.text}` is another event: which of them is meant?"
         if path:
-            help = f"write `last({expr.event.text}.{path} over 1h)`"
+            advice = f"write `last({expr.event.text}.{path} over 1h)`"
         else:
-            help = f"write `count({expr.event.text} over 1h)`"
-        typer.scope.names.findings.add(MISPLACED_WINDOW.at(expr.span, message, help=help))
+            advice = f"write `count({expr.event.text} over 1h)`"
+        typer.scope.names.findings.add(MISPLACED_WINDOW.at(expr.span, message, help=advice))
     return unclear(expr.span)
 
 

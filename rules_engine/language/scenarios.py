@@ -24,9 +24,9 @@ def check_tests(names: Names, tests: Sequence[syntax.TestItem]) -> None:
             _check_act(names, act)
     if tests:
         first = tests[0]
-        help = "lint checks their names; until then `rules-engine replay` runs loops over recorded events"
+        advice = "lint checks their names; until then `rules-engine replay` runs loops over recorded events"
         message = "`rules-engine test` comes with a later release"
-        names.findings.add(TESTS_NOT_YET_RUNNING.at(first.name.span, message, help=help))
+        names.findings.add(TESTS_NOT_YET_RUNNING.at(first.name.span, message, help=advice))
 
 
 def _check_act(names: Names, act: syntax.Act) -> None:
@@ -43,8 +43,10 @@ def _check_act(names: Names, act: syntax.Act) -> None:
         case syntax.ExpectDo(action=action, arguments=arguments):
             _check_arguments(names, names.action(action), arguments or ())
         case syntax.ExpectNothing(because=because) if because is not None and because.text not in REASONS:
-            help = did_you_mean(because.text, REASONS, f"the reasons are {listed(REASONS, most=20)}")
-            names.findings.add(UNKNOWN_REASON.at(because.span, f"unknown reason `{because.text}`", help=help))
+            advice = did_you_mean(because.text, REASONS, f"the reasons are {listed(REASONS, most=20)}")
+            names.findings.add(
+                UNKNOWN_REASON.at(because.span, f"unknown reason `{because.text}`", help=advice)
+            )
 
 
 def _check_payload(names: Names, name: syntax.Name, payload: tuple[syntax.PayloadField, ...]) -> None:
@@ -54,9 +56,9 @@ def _check_payload(names: Names, name: syntax.Name, payload: tuple[syntax.Payloa
     known = {spelling for decl in event.fields.values() for spelling in decl.spellings}
     for part in payload:
         if part.name.text not in known and not event.open:
-            help = did_you_mean(part.name.text, known)
+            advice = did_you_mean(part.name.text, known)
             message = f"`{event.name}` has no field `{part.name.text}`"
-            names.findings.add(UNKNOWN_FIELD.at(part.name.span, message, help=help))
+            names.findings.add(UNKNOWN_FIELD.at(part.name.span, message, help=advice))
 
 
 def _check_arguments(
@@ -65,6 +67,6 @@ def _check_arguments(
     for argument in arguments:
         name = argument.name
         if action is not None and name is not None and name.text not in action.parameters:
-            help = did_you_mean(name.text, action.parameters)
+            advice = did_you_mean(name.text, action.parameters)
             message = f"`{action.name}` has no parameter `{name.text}`"
-            names.findings.add(UNKNOWN_PARAMETER.at(name.span, message, help=help))
+            names.findings.add(UNKNOWN_PARAMETER.at(name.span, message, help=advice))

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from rules_engine.language import program, syntax
 from rules_engine.language.names import Names
+from rules_engine.language.source import Span
 from rules_engine.language.types import ANY, FLOAT, Base, Type
 
 
@@ -22,10 +23,10 @@ class FieldEntry:
 
 @dataclass(frozen=True, slots=True)
 class Unclear(program.Expr):
-    """What a mistake leaves behind: of any type, so that nothing follows from it. Never leaves the checker."""
+    """What a mistake leaves behind: of any type, so that nothing follows from it."""
 
 
-def unclear(span: program.Span) -> Unclear:
+def unclear(span: Span) -> Unclear:
     """Something unknowable at that place."""
     return Unclear(span, ANY)
 
@@ -102,17 +103,17 @@ def fields_of(events: Iterable[program.EventDecl]) -> dict[str, FieldEntry]:
 
 def _entry(found: list[tuple[str, program.FieldDecl]]) -> FieldEntry:
     event, first = found[0]
-    type = first.type
+    its_type = first.type
     for other_event, other in found[1:]:
         if other.name != first.name:
             conflict = f"it stands for `{first.name}` in {event} and for `{other.name}` in {other_event}"
             return FieldEntry(first.name, ANY, conflict)
-        joined = joined_type(type, other.type)
+        joined = joined_type(its_type, other.type)
         if joined is None:
             conflict = f"it is {type} in {event} and {other.type} in {other_event}"
             return FieldEntry(first.name, ANY, conflict)
-        type = joined
-    return FieldEntry(first.name, type)
+        its_type = joined
+    return FieldEntry(first.name, its_type)
 
 
 def joined_type(left: Type, right: Type) -> Type | None:

@@ -24,8 +24,8 @@ def warn_of_braces(typer: Typer, span: Span, value: str) -> None:
     """A text that looks as if values were to be put in, where none are."""
     if _LOOKS_READ.search(value):
         message = "the braces stay as they are here: no value is put in"
-        help = "put texts together in the values of `emit` and `do`; compare fields one by one"
-        typer.scope.names.findings.add(NO_VALUES_HERE.at(span, message, help=help))
+        advice = "put texts together in the values of `emit` and `do`; compare fields one by one"
+        typer.scope.names.findings.add(NO_VALUES_HERE.at(span, message, help=advice))
 
 
 def interpolated(typer: Typer, span: Span, value: str) -> program.Expr:
@@ -64,13 +64,13 @@ def _value(typer: Typer, source: Source, start: int, close: int, span: Span) -> 
     findings = typer.scope.names.findings
     if close < 0:
         place = Span(span.path, start, start + 1)
-        help = "close it with `}`, or write `{{` for a brace in the text"
-        findings.add(BAD_BRACES.at(place, "this brace is never closed", help=help))
+        advice = "close it with `}`, or write `{{` for a brace in the text"
+        findings.add(BAD_BRACES.at(place, "this brace is never closed", help=advice))
         return unclear(span)
     if not source.text[start + 1 : close].strip():
         place = Span(span.path, start, close + 1)
-        help = "write a value between them, or `{{}` for the braces themselves"
-        findings.add(BAD_BRACES.at(place, "there is nothing between these braces", help=help))
+        advice = "write a value between them, or `{{}` for the braces themselves"
+        findings.add(BAD_BRACES.at(place, "there is nothing between these braces", help=advice))
         return unclear(span)
     expr, malformed = parse_expression(source, start + 1, close)
     findings.extend(malformed)

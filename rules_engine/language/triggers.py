@@ -54,8 +54,8 @@ def hear(names: Names, clause: syntax.On, emitted: frozenset[str], per: tuple[sy
             return replace(_any_of(names, clause.span, (ref,), emitted), trigger=None, latches=True)
         case syntax.Repeat(event=ref):
             if trigger.count < 1:
-                message, help = "nothing is counted to zero", "write how many of them, as `3 A within 1h`"
-                names.findings.add(BAD_COUNT.at(trigger.span, message, help=help))
+                message, advice = "nothing is counted to zero", "write how many of them, as `3 A within 1h`"
+                names.findings.add(BAD_COUNT.at(trigger.span, message, help=advice))
             names.duration(trigger.within)
             names.findings.add(not_yet_running(trigger.span, "a repetition (`n A within d`)"))
             return replace(_any_of(names, clause.span, (ref,), emitted), trigger=None)
@@ -85,13 +85,13 @@ def _any_of(names: Names, span: Span, refs: tuple[syntax.EventRef, ...], emitted
             if known is not None and ref.filter is None:
                 _check_twice(names, ref, plain, known.name)
         heard.any_field = heard.any_field or not events
-        filter = _filter(names, ref, events)
+        condition = _filter(names, ref, events)
         heard.events += [event for event in events if event not in heard.events]
         if ref.alias is not None:
             _check_alias(names, ref.alias, alias_events)
             alias_events.setdefault(ref.alias.text, []).extend(events)
         alias = ref.alias.text if ref.alias else None
-        found += [program.TriggerEvent(ref.span, event.name, filter, alias) for event in events]
+        found += [program.TriggerEvent(ref.span, event.name, condition, alias) for event in events]
     heard.aliases = {alias: fields_of(events) for alias, events in alias_events.items()}
     heard.fields = fields_of(heard.events)
     heard.where = listed((event.name for event in heard.events), most=3)
@@ -102,15 +102,15 @@ def _any_of(names: Names, span: Span, refs: tuple[syntax.EventRef, ...], emitted
 def _check_twice(names: Names, ref: syntax.EventRef, plain: dict[str, Span], event: str) -> None:
     if event in plain:
         related = (Related(plain[event], "the first one"),)
-        message, help = f"`{event}` is heard already", "remove one of the two"
-        names.findings.add(DUPLICATE.at(ref.pattern.span, message, help=help, related=related))
+        message, advice = f"`{event}` is heard already", "remove one of the two"
+        names.findings.add(DUPLICATE.at(ref.pattern.span, message, help=advice, related=related))
     plain.setdefault(event, ref.pattern.span)
 
 
 def _check_alias(names: Names, alias: syntax.Name, known: Mapping[str, object]) -> None:
     if alias.text in known:
-        message, help = f"`{alias.text}` names another event already", "give each event a name of its own"
-        names.findings.add(DUPLICATE.at(alias.span, message, help=help))
+        message, advice = f"`{alias.text}` names another event already", "give each event a name of its own"
+        names.findings.add(DUPLICATE.at(alias.span, message, help=advice))
 
 
 def _expanded(
@@ -123,11 +123,11 @@ def _expanded(
     if not left:
         if fitting:
             message = f"`{pattern}` stands only for events that this loop itself emits"
-            help = "name the event that it should hear"
+            advice = "name the event that it should hear"
         else:
             message = f"no declared event is like `{pattern}`"
-            help = did_you_mean(pattern.replace("*", ""), names.events, "name an event, or declare one")
-        names.findings.add(GLOB_MATCHES_NOTHING.at(ref.pattern.span, message, help=help))
+            advice = did_you_mean(pattern.replace("*", ""), names.events, "name an event, or declare one")
+        names.findings.add(GLOB_MATCHES_NOTHING.at(ref.pattern.span, message, help=advice))
     for event in left:
         names.mention("event heard", event.name)
     return [event for event in left if event.name not in taken]
@@ -179,16 +179,16 @@ def _tick(names: Names, span: Span, construct: str, per: tuple[syntax.Name, ...]
     names.findings.add(not_yet_running(span, construct))
     fields = {}
     for name in per:
-        type = names.types.get(name.text)
-        if type is None or not type.words:
+        its_type = names.types.get(name.text)
+        if its_type is None or not its_type.words:
             with_words = [known for known, found in names.types.items() if found.words]
             otherwise = f'declare it: type {name.text} = "a" | "b"'
-            help = did_you_mean(name.text, with_words, otherwise)
+            advice = did_you_mean(name.text, with_words, otherwise)
             message = f"with {construct} a key is a type of words, `{name.text}` is none"
-            names.findings.add(UNKEYABLE.at(name.span, message, help=help))
+            names.findings.add(UNKEYABLE.at(name.span, message, help=advice))
         else:
             names.mention("type", name.text)
-        fields[name.text] = FieldEntry(name.text, type or ANY)
+        fields[name.text] = FieldEntry(name.text, its_type or ANY)
     return Heard(None, fields=fields, where="a tick")
 
 
@@ -222,9 +222,9 @@ def check_key(names: Names, heard: Heard, name: syntax.Name) -> None:
         otherwise = (
             f"key by one of {listed(sorted(shared))}" if shared else "hear these events in loops of their own"
         )
-        help = did_you_mean(name.text, shared, otherwise)
-        names.findings.add(UNKNOWN_FIELD.at(name.span, message, help=help))
+        advice = did_you_mean(name.text, shared, otherwise)
+        names.findings.add(UNKNOWN_FIELD.at(name.span, message, help=advice))
     elif entry.type.base not in (Base.STR, Base.INT, Base.BOOL, Base.ANY):
         message = f"`{name.text}` is {entry.type.known()}, by which no loop can be kept apart"
-        help = "key by a text, a whole number, or true and false"
-        names.findings.add(UNKEYABLE.at(name.span, message, help=help))
+        advice = "key by a text, a whole number, or true and false"
+        names.findings.add(UNKEYABLE.at(name.span, message, help=advice))

@@ -22,7 +22,8 @@ BAD_RANGE = Code(
 #: What other languages call our types.
 _ELSEWHERE = {
     "string": "str", "text": "str", "integer": "int", "number": "float", "double": "float", "real": "float",
-    "boolean": "bool", "array": "list", "dict": "map", "object": "map", "time": "duration", "timedelta": "duration",
+    "boolean": "bool", "array": "list", "dict": "map", "object": "map",
+    "time": "duration", "timedelta": "duration",
 }  # fmt: skip
 
 
@@ -46,20 +47,20 @@ class TypeTable:
             return Type(Base.STR, words=self.words(ref.words), optional=ref.optional)
         if ref.name is None:
             return ANY
-        type = self._of_name(ref.name)
-        if type is None:
+        its_type = self._of_name(ref.name)
+        if its_type is None:
             return ANY
         if ref.range is not None:
-            if not type.is_number:
-                message, help = (
+            if not its_type.is_number:
+                message, advice = (
                     f"`{ref.name.text}` has no range",
                     "remove `in ...`; only int and float have one",
                 )
-                findings.add(BAD_RANGE.at(ref.range.span, message, help=help))
+                findings.add(BAD_RANGE.at(ref.range.span, message, help=advice))
             elif self.check_range(ref.range):
                 low, high = float(ref.range.low), float(ref.range.high)
-                type = replace(type, low=low, high=high, name=None)
-        return replace(type, optional=ref.optional or type.optional)
+                its_type = replace(its_type, low=low, high=high, name=None)
+        return replace(its_type, optional=ref.optional or its_type.optional)
 
     def words(self, words: syntax.Words) -> tuple[str, ...]:
         """The words of a set, in order, each once."""
@@ -67,8 +68,8 @@ class TypeTable:
         for word in words.words:
             if word.text in seen:
                 related = (Related(seen[word.text].span, "the first one"),)
-                message, help = f'"{word.text}" stands twice', "remove one of the two"
-                self._names.findings.add(DUPLICATE_FIELD.at(word.span, message, help=help, related=related))
+                message, advice = f'"{word.text}" stands twice', "remove one of the two"
+                self._names.findings.add(DUPLICATE_FIELD.at(word.span, message, help=advice, related=related))
             seen.setdefault(word.text, word)
         return tuple(seen)
 
@@ -77,8 +78,8 @@ class TypeTable:
         if range.low <= range.high:
             return True
         message = "the range ends before it starts"
-        help = f"write {range.high:g}..{range.low:g}"
-        self._names.findings.add(BAD_RANGE.at(range.span, message, help=help))
+        advice = f"write {range.high:g}..{range.low:g}"
+        self._names.findings.add(BAD_RANGE.at(range.span, message, help=advice))
         return False
 
     def _of_name(self, name: syntax.Name) -> Type | None:
@@ -90,10 +91,12 @@ class TypeTable:
         if self._names.lost("type", name.text):
             return None
         if name.text in _ELSEWHERE:
-            help = f"write `{_ELSEWHERE[name.text]}`"
+            advice = f"write `{_ELSEWHERE[name.text]}`"
         else:
-            help = did_you_mean(name.text, [*TYPE_NAMES, *self._items], f"the types are {listed(TYPE_NAMES)}")
-        self._names.findings.add(UNKNOWN_TYPE.at(name.span, f"unknown type `{name.text}`", help=help))
+            advice = did_you_mean(
+                name.text, [*TYPE_NAMES, *self._items], f"the types are {listed(TYPE_NAMES)}"
+            )
+        self._names.findings.add(UNKNOWN_TYPE.at(name.span, f"unknown type `{name.text}`", help=advice))
         return None
 
     def _named(self, name: str) -> Type | None:
@@ -102,14 +105,14 @@ class TypeTable:
             return known
         item = self._items[name]
         if name in self._settling:
-            message, help = (
+            message, advice = (
                 f"the type `{name}` is made of itself",
                 "write what it holds: str, float, or words",
             )
-            self._names.findings.add(CIRCULAR.at(item.name.span, message, help=help))
+            self._names.findings.add(CIRCULAR.at(item.name.span, message, help=advice))
             return None
         self._settling.append(name)
-        type = replace(self.of(item.type), name=name)
+        its_type = replace(self.of(item.type), name=name)
         self._settling.pop()
-        self._names.types[name] = type
-        return type
+        self._names.types[name] = its_type
+        return its_type

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rules_engine.language import program, syntax
-from rules_engine.language.catalog import AGGREGATES, MOST_SAMPLES, AggregateFunction, did_you_mean
+from rules_engine.language.catalog import AGGREGATES, MOST_SAMPLES, AggregateFunction, did_you_mean, nearest
 from rules_engine.language.diagnostics import Code, Severity
 from rules_engine.language.names import BAD_COUNT, described
 from rules_engine.language.operators import WRONG_TYPE, not_a_condition
@@ -40,8 +40,8 @@ def without_span(typer: Typer, expr: syntax.Call, arguments: tuple[syntax.Expr, 
     inside = _text(typer.scope, arguments[0]) if arguments else ""
     example = f"{name}({inside}{' ' if inside else ''}over 1h)"
     message = f"`{name}` does not say over which time"
-    help = f"write `{example}`, or `over last 20`, or `since fired`"
-    typer.scope.names.findings.add(MISUSED_FUNCTION.at(expr.span, message, help=help))
+    advice = f"write `{example}`, or `over last 20`, or `since fired`"
+    typer.scope.names.findings.add(MISUSED_FUNCTION.at(expr.span, message, help=advice))
     return unclear(expr.span)
 
 
@@ -51,8 +51,8 @@ def aggregate(typer: Typer, expr: syntax.Call, arguments: tuple[syntax.Expr, ...
     function = AGGREGATES.get(name)
     if function is None:
         message = f"`{name}` looks at one value and takes no `over` or `since`"
-        help = f"remove the window, or use {'`max`' if name == 'clamp' else '`avg`'} over it"
-        scope.names.findings.add(MISUSED_FUNCTION.at(expr.span, message, help=help))
+        advice = f"remove the window, or use {'`max`' if name == 'clamp' else '`avg`'} over it"
+        scope.names.findings.add(MISUSED_FUNCTION.at(expr.span, message, help=advice))
         return unclear(expr.span)
     if no_window_here(scope, expr):
         return unclear(expr.span)
@@ -69,11 +69,11 @@ def aggregate(typer: Typer, expr: syntax.Call, arguments: tuple[syntax.Expr, ...
     if scope.names.findings.error_count > errors or (window is None and expr.window is not None):
         return unclear(expr.span)
     if sample is not None and window_height(sample, scope.local) > 0:
-        help = "ask for it over one window only; a `with` in a loop of its own can hold the other"
-        scope.names.findings.add(NESTED_WINDOW.at(expr.span, "windows inside one another", help=help))
+        advice = "ask for it over one window only; a `with` in a loop of its own can hold the other"
+        scope.names.findings.add(NESTED_WINDOW.at(expr.span, "windows inside one another", help=advice))
         return unclear(expr.span)
-    type = _result_type(name, sample, fed=feed is not None)
-    return program.Aggregate(expr.span, type, name, sample, window, feed, share)
+    its_type = _result_type(name, sample, fed=feed is not None)
+    return program.Aggregate(expr.span, its_type, name, sample, window, feed, share)
 
 
 def _takes(
@@ -83,8 +83,8 @@ def _takes(
     if least <= len(arguments) <= 1:
         return True
     message = f"`{function.name}` takes one value over a window, not {len(arguments)}"
-    help = f"write it as `{function.example}`"
-    scope.names.findings.add(MISUSED_FUNCTION.at(expr.span, message, help=help))
+    advice = f"write it as `{function.example}`"
+    scope.names.findings.add(MISUSED_FUNCTION.at(expr.span, message, help=advice))
     return False
 
 
@@ -97,8 +97,8 @@ def _without_share(
     share = typer.of(arguments[1])
     if isinstance(share, program.Const) and isinstance(share.value, int | float) and 0 <= share.value <= 1:
         return arguments[:1], float(share.value)
-    message, help = "the share is a constant between 0% and 100%", f"write it as `{function.example}`"
-    typer.scope.names.findings.add(MISUSED_FUNCTION.at(arguments[1].span, message, help=help))
+    message, advice = "the share is a constant between 0% and 100%", f"write it as `{function.example}`"
+    typer.scope.names.findings.add(MISUSED_FUNCTION.at(arguments[1].span, message, help=advice))
     return arguments[:1], None
 
 
@@ -115,12 +115,12 @@ def _sample(
     base = sample.type.base
     if function.name == "count" and base is Base.BOOL:
         message = "`count` counts every event where this is known, true or false alike"
-        help = "put the condition into the trigger, `EVENT[condition]`, or use `streak`"
-        scope.names.findings.add(MISUSED_FUNCTION.at(sample.span, message, help=help))
+        advice = "put the condition into the trigger, `EVENT[condition]`, or use `streak`"
+        scope.names.findings.add(MISUSED_FUNCTION.at(sample.span, message, help=advice))
     if function.samples == "number" and base not in (Base.INT, Base.FLOAT, Base.DURATION, Base.ANY):
         message = f"`{function.name}` needs numbers, this is {described(sample.type)}"
-        help = 'use `match` to give it a number, as in match x { "a": 1, else: 0 }'
-        scope.names.findings.add(WRONG_TYPE.at(sample.span, message, help=help))
+        advice = 'use `match` to give it a number, as in match x { "a": 1, else: 0 }'
+        scope.names.findings.add(WRONG_TYPE.at(sample.span, message, help=advice))
     return sample, feed
 
 
@@ -132,17 +132,17 @@ def _fed_sample(
     if event is None:
         return None, None
     inner = typer.within(scope.of_event(event, "a filter looks at one event alone; remove it"))
-    filter = _filter(inner, argument.filter)
+    condition = _filter(inner, argument.filter)
     _check_join(scope, argument.event, event)
-    feed = program.Feed(event.name, filter)
+    feed = program.Feed(event.name, condition)
     if argument.path:
         path = syntax.Path(argument.path[0].span.to(argument.path[-1].span), argument.path)
         first = argument.path[0]
         if first.text not in fields_of([event]):
             known = {spelling for decl in event.fields.values() for spelling in decl.spellings}
-            help = did_you_mean(first.text, known)
+            advice = did_you_mean(first.text, known)
             message = f"`{event.name}` has no field `{first.text}`"
-            scope.names.findings.add(UNKNOWN_FIELD.at(first.span, message, help=help))
+            scope.names.findings.add(UNKNOWN_FIELD.at(first.span, message, help=advice))
             return None, None
         fields_only = Scope(names=scope.names, fields=inner.scope.fields, where=inner.scope.where)
         return _field_alone(typer, fields_only, path), feed
@@ -150,8 +150,8 @@ def _fed_sample(
         return None, feed
     message = f"`{function.name}` needs a field of `{event.name}`"
     field = next(iter(event.fields), "field")
-    help = f"write `{function.name}({event.name}.{field} over 1h)`"
-    scope.names.findings.add(MISUSED_FUNCTION.at(argument.span, message, help=help))
+    advice = f"write `{function.name}({event.name}.{field} over 1h)`"
+    scope.names.findings.add(MISUSED_FUNCTION.at(argument.span, message, help=advice))
     return None, None
 
 
@@ -164,8 +164,8 @@ def _field_alone(typer: Typer, scope: Scope, path: syntax.Path) -> program.Expr:
     for part in path.parts[1:]:
         if head.type.base not in (Base.MAP, Base.ANY):
             message = f"this is {described(head.type)} and has no `.{part.text}`"
-            help = f"remove `.{part.text}`; only a map has members"
-            typer.scope.names.findings.add(WRONG_TYPE.at(part.span, message, help=help))
+            advice = f"remove `.{part.text}`; only a map has members"
+            typer.scope.names.findings.add(WRONG_TYPE.at(part.span, message, help=advice))
             return unclear(path.span)
         head = program.Member(head.span.to(part.span), ANY, head, part.text)
     return head
@@ -186,10 +186,11 @@ def _check_join(scope: Scope, name: syntax.Name, event: program.EventDecl) -> No
     for key in scope.per or ():
         if key not in known:
             message = f"`{event.name}` has no field `{key}`, by which the loop would find its own"
-            help = did_you_mean(key, known, f"use an event with `{key}`, or a loop without `per`")
-            if help.startswith("did you mean"):
-                help = f"give the field that spelling where the event is declared: {help[13:-1]}|{key}"
-            scope.names.findings.add(UNKNOWN_FIELD.at(name.span, message, help=help))
+            near = nearest(key, known)
+            advice = f"use an event with `{key}`, or a loop without `per`"
+            if near is not None:
+                advice = f"where `{event.name}` is declared, give the field this spelling too: `{near}|{key}`"
+            scope.names.findings.add(UNKNOWN_FIELD.at(name.span, message, help=advice))
 
 
 def _span(typer: Typer, window: syntax.Over | syntax.OverLast | syntax.Since) -> program.WindowSpan | None:
@@ -204,11 +205,11 @@ def _span(typer: Typer, window: syntax.Over | syntax.OverLast | syntax.Since) ->
         scope.names.findings.add(BAD_COUNT.at(window.span, message, help="write a number in that range"))
         return None
     if window.what == "cleared" and not scope.latched:
-        message, help = (
+        message, advice = (
             "nothing ever clears here: the loop has no `until`",
             "write `until ...`, or `since fired`",
         )
-        scope.names.findings.add(CONTRADICTION.at(window.span, message, help=help))
+        scope.names.findings.add(CONTRADICTION.at(window.span, message, help=advice))
         return None
     if not isinstance(window.what, syntax.Name):
         return program.SinceMark(window.what)
