@@ -5,6 +5,7 @@ Times are integer milliseconds, payloads and arguments are plain JSON values.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -88,16 +89,53 @@ class KnobChange:
     time_ms: int
 
 
-@dataclass(frozen=True, slots=True)
 class Verdict:
-    """Why a loop did or did not act on what it last saw, for this key."""
+    """Why a loop did or did not act on what it last saw, for this key.
 
-    loop: str
-    key: Key
-    position: int
-    time_ms: int
-    reason: Reason
-    detail: str = ""
+    `detail` adds what the conditions read, by the text as written; it becomes text when somebody looks.
+    """
+
+    __slots__ = ("_detail", "key", "loop", "position", "reads", "reason", "time_ms")
+
+    def __init__(
+        self,
+        loop: str,
+        key: Key,
+        position: int,
+        time_ms: int,
+        reason: Reason,
+        detail: str = "",
+        reads: tuple[tuple[str, Any], ...] = (),
+    ) -> None:
+        self.loop = loop
+        self.key = key
+        self.position = position
+        self.time_ms = time_ms
+        self.reason: Reason = reason
+        self._detail = detail
+        self.reads = reads
+
+    @property
+    def detail(self) -> str:
+        """What there is to say besides the reason, then the values read: `a; loss = 0.5, streak(x) = 2`."""
+        values = ", ".join(f"{text} = {_shown(value)}" for text, value in self.reads)
+        return "; ".join(part for part in (self._detail, values) if part)
+
+    def _as_tuple(self) -> tuple[Any, ...]:
+        return self.loop, self.key, self.position, self.time_ms, self.reason, self.detail
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Verdict) and self._as_tuple() == other._as_tuple()
+
+    def __hash__(self) -> int:
+        return hash(self._as_tuple())
+
+    def __repr__(self) -> str:
+        return f"Verdict{self._as_tuple()!r}"
+
+
+def _shown(value: Any) -> str:
+    return "?" if value is None else json.dumps(value, ensure_ascii=False, default=str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +147,34 @@ class StepFailure:
     position: int
     error: str
     traceback: str
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """An event that a loop emitted past a limit of the cascade (R11): a dead letter, with the way it came.
+
+    `path` are the types from the root to this one.
+    """
+
+    type: str
+    payload: dict[str, Any]
+    loop: str
+    key: Key
+    position: int
+    time_ms: int
+    reason: Literal["depth", "count"]
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchedOff:
+    """A loop that the breaker switched off (R39), because of its firings at this key."""
+
+    loop: str
+    key: Key
+    position: int
+    time_ms: int
+    reason: str
 
 
 @dataclass(slots=True)
@@ -125,3 +191,5 @@ class Decision:
     changes: list[KnobChange] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     failures: list[StepFailure] = field(default_factory=list)
+    undelivered: list[Undelivered] = field(default_factory=list)
+    switched_off: list[SwitchedOff] = field(default_factory=list)

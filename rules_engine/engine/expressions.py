@@ -43,8 +43,8 @@ class Frame:
     """What one evaluation sees. Made by the step, reused for all loops that hear one event.
 
     `fields`: the bound event's declared fields, known ones only. `event`: its type. `alias`: the
-    trigger it came by. `key`: the loop's key. `slots`: what the loop remembers, None without memory. `locals` is filled
-    at first reading from `local_plans` (L7).
+    trigger it came by. `key`: the loop's key. `slots`: what the loop remembers, None without memory.
+    `locals` is filled at first reading from `local_plans` (L7).
     """
 
     __slots__ = ("alias", "event", "fields", "key", "knobs", "local_plans", "locals", "now_ms", "slots")

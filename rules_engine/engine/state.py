@@ -35,8 +35,14 @@ class State:
         self._keys: dict[str, dict[Key, None]] = {}
         self._timers: list[Timer] = []
         self._idle: list[Timer] = []
+        self._off: dict[str, bool] = {}
 
     # -- reading
+
+    @property
+    def any_off(self) -> bool:
+        """Whether some loop may have been switched off."""
+        return bool(self._off)
 
     def get(self, scope: str, key: Key, part: str = "") -> Any:
         """The body of a cell, None if there is none. It must not be changed."""
@@ -105,6 +111,10 @@ class State:
         self._clean()
 
     def _put(self, name: Name, body: Any) -> None:
+        if name[2] == "off":
+            self._off.pop(name[0], None)
+            if body is not None:
+                self._off[name[0]] = True
         if body is None:
             self._cells.pop(name, None)
             if name[2] == "" and name[0].startswith("knob:"):
@@ -179,7 +189,13 @@ class Fork(State):
     def fork(self) -> Fork:
         raise TypeError("a fork is not forked again")
 
+    @property
+    def any_off(self) -> bool:
+        return bool(self._off) or self._parent.any_off
+
     def _put(self, name: Name, body: Any) -> None:
         self._cells[name] = body
+        if name[2] == "off":
+            self._off[name[0]] = True
         if name[2] == "" and name[0].startswith("knob:"):
             self._keys.setdefault(name[0], {})[name[1]] = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 Value = Any
@@ -18,6 +19,7 @@ INT_MAX = 2**63 - 1
 INT_MIN = -(2**63)
 #: Decimals a knob's value is rounded to, so that no platform's last bit matters (L24).
 KNOB_DECIMALS = 9
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 # ---- numbers -------------------------------------------------------------------------------------
@@ -147,6 +149,12 @@ def text_of(value: Value) -> str:
     if type(value) is int:
         return str(value)
     return json.dumps(value, ensure_ascii=False, separators=(", ", ": "), default=str)
+
+
+def moment(time_ms: int) -> str:
+    """A time as people read it: `2026-01-05T08:00:00.000Z`."""
+    text = (_EPOCH + timedelta(milliseconds=time_ms)).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
 
 
 def glob_test(pattern: str) -> Callable[[str], bool]:

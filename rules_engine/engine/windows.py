@@ -187,11 +187,11 @@ _RUNNING = {"count": 0, "sum": 1, "min": 2, "max": 3, "first": 4, "last": 5}
 
 
 class SampleWindow(WindowKind):
-    """`[head, tail, lost, newest, times, samples, weighted]`: chunks head to tail - 1 are full, the open
-    one is inline.
+    """`[head, tail, lost, newest, times, samples, weighted]`.
 
-    `newest` is the time of the last sample, `lost` of the newest that went because there were too many. `samples` is empty
-    where events are only counted, `weighted` is `[sum, weight, time]` where `ewma` is read.
+    Chunks head to tail - 1 are full, the open one lies here as `times` and `samples` (empty where
+    events are only counted). `newest` is the time of the last sample, `lost` of the newest that
+    went because there were too many. `weighted` is `[sum, weight, time]` where `ewma` is read.
     """
 
     def __init__(self, index: int, plan: WindowPlan) -> None:
@@ -199,7 +199,7 @@ class SampleWindow(WindowKind):
         self._span_ms = plan.ms if plan.span == "over" else None
         self._cap = min(plan.count, MAX_SAMPLES) if plan.span == "last" else MAX_SAMPLES
         self._bounded = plan.span == "last" and plan.count <= MAX_SAMPLES
-        self._with_samples = plan.sample is not None and plan.needs != frozenset({"count"})
+        self._with_samples = plan.sample is not None
         self._with_ewma = "ewma" in plan.needs
 
     def _part(self, n: int) -> str:
@@ -342,6 +342,14 @@ _MOMENTS: dict[str, tuple[int, Callable[[list[Any]], Any]]] = {
     "min": (3, min),
     "max": (4, max),
 }
+
+
+def layout(plan: SlotPlan) -> str:
+    """What the state of a slot looks like; where it differs, state cannot be handed over."""
+    if not isinstance(plan, WindowPlan):
+        return type(plan).__name__
+    running = plan.span not in ("over", "last") and plan.needs <= _SIMPLE
+    return f"{plan.span} {plan.ms} {plan.count} {plan.sample is None} {running} {'ewma' in plan.needs}"
 
 
 def slot_kind(index: int, plan: SlotPlan) -> SlotKind:
