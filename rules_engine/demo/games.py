@@ -81,7 +81,7 @@ class Hex:
         while True:
             spread = reached | self._neighbours(reached) & stones
             if np.array_equal(spread, reached):
-                return (reached & goal) != 0
+                return np.asarray((reached & goal) != 0)
             reached = spread
 
     def _neighbours(self, stones: Masks) -> Masks:

@@ -6,6 +6,8 @@ one idempotency key does the thing once.
 
 from __future__ import annotations
 
+import json
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,20 +22,32 @@ _REMEMBERED = 10_000
 
 @dataclass
 class Performed:
-    """What was done: the idempotency keys, and a line for each thing done, for the summary."""
+    """What was done: the idempotency keys, and a line of JSON for each deed in the file `log`."""
 
+    log: Path | None = None
     keys: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def once(self, context: ActionContext | None, work: Callable[[], None]) -> None:
-        """Do the work unless it was done under this key; a key counts once the work has ended well."""
+    def once(
+        self, action: str, config_key: str, context: ActionContext | None, work: Callable[[], str]
+    ) -> None:
+        """Do the work unless it was done under this key; a key counts once the work has ended well.
+
+        `work` returns what it did, in a few words.
+        """
         key = context.idempotency_key if context else None
-        if key in self.keys:
-            return
-        work()
-        if key is not None:
-            self.keys[key] = None
-            while len(self.keys) > _REMEMBERED:
-                self.keys.popitem(last=False)
+        with self.lock:
+            if key in self.keys:
+                return
+            did = work()
+            if key is not None:
+                self.keys[key] = None
+                while len(self.keys) > _REMEMBERED:
+                    self.keys.popitem(last=False)
+            if self.log is not None:
+                entry = {"action": action, "config_key": config_key, "did": did, "key": key}
+                with self.log.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(entry) + "\n")
 
 
 class _Acting:
@@ -49,6 +63,14 @@ class _Acting:
         except KeyError:
             known = ", ".join(self._pipeline.lines)
             raise GiveUp(f"no configuration {config_key!r} is trained here, only {known}") from None
+
+    def _do(
+        self, verb: str, config_key: str, context: ActionContext | None, work: Callable[[TrainingLine], str]
+    ) -> None:
+        """Work on a configuration while no round is at work on it, once for each idempotency key."""
+        line = self._line(config_key)
+        with self._pipeline.lock:
+            self._performed.once(f"{type(self).__name__}.{verb}", config_key, context, lambda: work(line))
 
     def _set(self, knob: str, config_key: str, value: float) -> None:
         self._line(config_key)
@@ -85,44 +107,46 @@ class FeedbackLoopController(_Acting):
 class QualityMonitorDaemon(_Acting):
     """Measures the games and keeps bad ones out."""
 
-    def throttle_generation(self, config_key: str, factor: float, context: ActionContext | None = None) -> None:
+    def throttle_generation(
+        self, config_key: str, factor: float, context: ActionContext | None = None
+    ) -> None:
         """Let this share of the workers play, the worst out first; those that return are restarted."""
 
-        def work() -> None:
-            with self._pipeline.lock:
-                self._line(config_key).workers.throttle(factor)
+        def work(line: TrainingLine) -> str:
+            line.workers.throttle(factor)
+            return f"{len(line.workers.online)} of {len(line.workers.workers)} workers play"
 
-        self._performed.once(context, work)
+        self._do("throttle_generation", config_key, context, work)
 
     def check_quality(self, config_key: str, reason: str, context: ActionContext | None = None) -> None:
         """Audit the newest games now and publish the score."""
-        del reason
 
-        def work() -> None:
-            with self._pipeline.lock:
-                quality = self._line(config_key).quality()
-                self._pipeline.reporters[config_key].quality(quality)
+        def work(line: TrainingLine) -> str:
+            quality = line.quality()
+            self._pipeline.reporters[config_key].quality(quality)
+            return f"audited {quality.games} games because of {reason}: {quality.score:.2f}"
 
-        self._performed.once(context, work)
+        self._do("check_quality", config_key, context, work)
 
     def discard_bad_data(self, config_key: str, context: ActionContext | None = None) -> None:
         """Delete the exports in the replay window that are poor."""
-
-        def work() -> None:
-            with self._pipeline.lock:
-                self._line(config_key).discard_bad_data()
-
-        self._performed.once(context, work)
+        self._do(
+            "discard_bad_data", config_key, context, lambda line: f"deleted {line.discard_bad_data()} exports"
+        )
 
 
 @handler
 class CurriculumFeedback(_Acting):
-    """Turns gains in rating into weights."""
+    """Turns gains in rating into an order of work."""
 
-    def rebalance(self, config_key: str, velocity: float) -> None:
-        """Note which configuration gains how fast; its weight follows by the knob."""
-        self._line(config_key)
-        self._pipeline.gaining[config_key] = velocity
+    def rebalance(self, config_key: str, velocity: float, context: ActionContext | None = None) -> None:
+        """Let the configuration that gains fastest go first in each round."""
+
+        def work(line: TrainingLine) -> str:
+            self._pipeline.gaining[line.config_key] = velocity
+            return f"takes its turn by its gain of {velocity:.0f} points an hour"
+
+        self._do("rebalance", config_key, context, work)
 
 
 @handler
@@ -145,18 +169,19 @@ class RollbackManager(_Acting):
     def roll_back(self, config_key: str, model_path: str, context: ActionContext | None = None) -> None:
         """Withdraw the model and let the best one promoted before it serve, from its file."""
 
-        def work() -> None:
-            with self._pipeline.lock:
-                withdrawn = self._line(config_key).roll_back(Path(model_path))
-                if withdrawn:
-                    self._pipeline.reporters[config_key].rolled_back(withdrawn)
+        def work(line: TrainingLine) -> str:
+            withdrawn = line.roll_back(Path(model_path))
+            if not withdrawn:
+                return f"{Path(model_path).name} serves no more: nothing to do"
+            self._pipeline.reporters[config_key].rolled_back(withdrawn)
+            return f"restored {line.checkpoints.serving.path.name}, withdrew {withdrawn[0].path.name}"
 
-        self._performed.once(context, work)
+        self._do("roll_back", config_key, context, work)
 
 
 def handlers_for(pipeline: Pipeline) -> list[object]:
-    """One of each, acting on this pipeline."""
-    performed = Performed()
+    """One of each, acting on this pipeline; what they do is told in `actions.jsonl` in its folder."""
+    performed = Performed(pipeline.settings.folder / "actions.jsonl")
     kinds = (
         SelfplayScheduler, FeedbackLoopController, QualityMonitorDaemon,
         CurriculumFeedback, TrainingCoordinator, RollbackManager,

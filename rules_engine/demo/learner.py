@@ -14,8 +14,8 @@ from rules_engine.demo.network import Network, Samples, Trainer, loss
 LossTrend = Literal["improving", "stalled", "plateau", "degrading"]
 AnomalySeverity = Literal["mild", "moderate", "severe"]
 
-_IMPROVED_BY = 0.002  #: nats by which the smoothed loss must fall in a round to count as improving
-_DEGRADED_BY = 0.010  #: nats by which it must rise to count as degrading
+_IMPROVED_BY = 0.005  #: nats by which a loss must lie under the mean of the last three to be improving
+_DEGRADED_BY = 0.020  #: nats by which it must lie above it to be degrading
 _PLATEAU_ROUNDS = 10  #: rounds without a new best after which a stall is a plateau
 
 
@@ -34,7 +34,8 @@ class TrainingReport:
     """One round of training.
 
     `val_loss` is the mean loss on games that the network had not seen yet, `final_loss` that of the
-    last epoch on the whole window, both in nats; `epoch` counts over all rounds.
+    last epoch on the whole window, `previous_loss` the mean of the three `val_loss` before, all in nats.
+    `epoch` counts over all rounds.
     """
 
     epochs: int
@@ -42,8 +43,7 @@ class TrainingReport:
     samples: int
     val_loss: float
     final_loss: float
-    smoothed: float
-    previous_smoothed: float
+    previous_loss: float
     trend: LossTrend
     anomaly: Anomaly | None
 
@@ -53,21 +53,26 @@ class LossWatch:
     """Remembers losses, names their trend and finds those that stand out."""
 
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=12))
-    smoothed: float = math.log(2)
+    last_three: deque[float] = field(default_factory=lambda: deque([math.log(2)], maxlen=3))
     best: float = math.inf
     rounds_since_best: int = 0
 
+    @property
+    def level(self) -> float:
+        """The mean of the last three losses, in nats; that of guessing before there are any."""
+        return sum(self.last_three) / len(self.last_three)
+
     def trend(self, value: float) -> LossTrend:
-        """Take a loss in and say where losses are going, by a mean that forgets a third each round."""
-        before = self.smoothed
-        self.smoothed = before + (value - before) / 3
-        if self.smoothed < self.best - _IMPROVED_BY:
-            self.best, self.rounds_since_best = self.smoothed, 0
+        """Take a loss in and say where it stands against the mean of the three before it."""
+        before = self.level
+        self.last_three.append(value)
+        if value < self.best - _IMPROVED_BY:
+            self.best, self.rounds_since_best = value, 0
         else:
             self.rounds_since_best += 1
-        if self.smoothed < before - _IMPROVED_BY:
+        if value < before - _IMPROVED_BY:
             return "improving"
-        if self.smoothed > before + _DEGRADED_BY:
+        if value > before + _DEGRADED_BY:
             return "degrading"
         return "plateau" if self.rounds_since_best >= _PLATEAU_ROUNDS else "stalled"
 
@@ -116,10 +121,10 @@ class Learner:
         for _ in range(epochs):
             final_loss = self.trainer.epoch(window, self.learning_rate * scale, random)
             self.epoch += 1
-        before = self.losses.smoothed
+        before = self.losses.level
         anomaly = self.losses.anomaly(val_loss, self.epoch)
         trend = self.losses.trend(val_loss)
         return TrainingReport(
             epochs, self.epoch, len(window), val_loss, final_loss,
-            self.losses.smoothed, before, trend, anomaly,
+            before, trend, anomaly,
         )  # fmt: skip

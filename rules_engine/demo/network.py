@@ -149,8 +149,8 @@ class Trainer:
         for weight, gradient, mean, square in zip(
             self.network.parts, gradients, self._mean, self._square, strict=True
         ):
-            mean += 0.1 * (gradient - mean)
-            square += 0.001 * (gradient * gradient - square)
+            mean[...] += 0.1 * (gradient - mean)
+            square[...] += 0.001 * (gradient * gradient - square)
             unbiased = mean / (1 - 0.9**self._steps)
             spread = np.sqrt(square / (1 - 0.999**self._steps)) + 1e-8
-            weight -= learning_rate * (unbiased / spread + self.weight_decay * weight)
+            weight[...] -= learning_rate * (unbiased / spread + self.weight_decay * weight)

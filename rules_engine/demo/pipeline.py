@@ -49,7 +49,7 @@ class Pipeline:
                 self._run_line(key)
 
     def strength(self) -> dict[str, tuple[float, float]]:
-        """(win rate, rating) of what serves now for each configuration, from matches unlike those of training."""
+        """(win rate, rating) of what serves now, by configuration, from matches unlike those of training."""
         with self.lock:
             return {key: exam(line.game, line.serving) for key, line in self.lines.items()}
 

@@ -28,11 +28,11 @@ def seen_by(game: Game, own: Masks, other: Masks, side: int) -> Floats:
 
 
 def _pick(scores: Floats, legal: NDArray[np.bool_]) -> Moves:
-    return np.argmax(np.where(legal, scores, -np.inf), axis=1)
+    return np.asarray(np.argmax(np.where(legal, scores, -np.inf), axis=1), np.int64)
 
 
 def _legal(game: Game, own: Masks, other: Masks) -> NDArray[np.bool_]:
-    return bits(own | other, game.cells) == 0
+    return np.asarray(bits(own | other, game.cells) == 0)
 
 
 @dataclass
@@ -69,7 +69,9 @@ class Exploring:
         scores[:, view] = self.network.move_logits(seen_by(game, own, other, side))
         noise = self.random.gumbel(size=scores.shape)
         anything = self.random.random(len(own)) < self.random_share
-        return _pick(np.where(anything[:, None], noise, scores + self.temperature * noise), _legal(game, own, other))
+        return _pick(
+            np.where(anything[:, None], noise, scores + self.temperature * noise), _legal(game, own, other)
+        )
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,9 @@ def _whims(own: Masks, other: Masks, salt: int, cells: int) -> Floats:
         mixed = own.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         mixed ^= (other.astype(np.uint64) + np.uint64(1)) * np.uint64(0xC2B2AE3D27D4EB4F)
         mixed ^= np.uint64(salt + 1) * np.uint64(0x165667B19E3779F9)
-        grid = mixed[:, None] + (np.arange(cells, dtype=np.uint64) + np.uint64(1)) * np.uint64(0xD6E8FEB86659FD93)
+        grid = mixed[:, None] + (np.arange(cells, dtype=np.uint64) + np.uint64(1)) * np.uint64(
+            0xD6E8FEB86659FD93
+        )
         for _ in range(2):
             grid ^= grid >> np.uint64(32)
             grid *= np.uint64(0xD6E8FEB86659FD93)

@@ -16,23 +16,23 @@ import time
 from pathlib import Path
 from typing import Any
 
+from rules_engine import Knobs, serve
 from rules_engine.demo.controls import DEFAULTS, ReadKnob
 from rules_engine.demo.handlers import handlers_for
 from rules_engine.demo.pipeline import Pipeline
 from rules_engine.demo.settings import RunSettings
-from rules_engine.events.event_router import get_router, publish
+from rules_engine.events.event_router import publish
 
 _SOURCE = "demo/pipeline"
 
 
 def _tell(event: str, payload: dict[str, Any]) -> None:
-    publish(event, payload, source=_SOURCE)
+    # Each of these is a measurement of its own, also when it finds what the last one found.
+    publish(event, payload, source=_SOURCE, dedup=False)
 
 
 def _knob_reader(db: Path) -> ReadKnob:
     """Reads knobs as the rules have set them; a knob that no rule declares keeps its default."""
-    from rules_engine import Knobs
-
     knobs = Knobs(db)
 
     def read(knob: str, config_key: str) -> float:
@@ -53,8 +53,6 @@ def _play(pipeline: Pipeline, stop: asyncio.Event) -> None:
 
 
 async def _serve(pipeline: Pipeline, db: Path) -> None:
-    from rules_engine import serve
-
     await serve(handlers_for(pipeline), db=db)
 
 

@@ -56,7 +56,9 @@ def audit(game: Game, record: Record, sample: int, random: np.random.Generator) 
     return Quality(len(chosen), float(wrong), distinct)
 
 
-def replayed_results(game: Game, moves: np.ndarray[tuple[int, int], np.dtype[np.int8]]) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+def replayed_results(
+    game: Game, moves: np.ndarray[tuple[int, int], np.dtype[np.int8]]
+) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     """The results of side 0 that the rules give for the moves, shape (games, cells) to (games,)."""
     results = np.full(len(moves), 0.5, np.float32)
     stones = [np.zeros(len(moves), np.int64), np.zeros(len(moves), np.int64)]

@@ -37,8 +37,6 @@ class Reporter:
         self._plateau_until = 0.0
         self._regressions = 0
         self._total_games = 0
-        self._failures = 0
-        self._smoothed_loss = 0.0
 
     def _say(self, event: str, **payload: Any) -> None:
         self._publish(event, {"config_key": self.line.config_key, **payload})
@@ -98,8 +96,8 @@ class Reporter:
             "TRAINING_LOSS_TREND",
             trend=report.trend,
             epoch=report.epoch,
-            current_loss=report.smoothed,
-            previous_loss=report.previous_smoothed,
+            current_loss=report.val_loss,
+            previous_loss=report.previous_loss,
         )
         if report.anomaly:
             self._say(

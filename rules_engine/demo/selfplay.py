@@ -57,11 +57,11 @@ class SelfplayWorkers:
     ) -> dict[int, Record]:
         """Play about `games` games against itself. Returns each worker's records.
 
-        `exploration` 1.0 is the trained policy at its usual temperature; above, the temperature rises
-        in proportion and up to 30 percent of all moves are drawn from all legal ones.
+        `exploration` 1.0 is the trained policy at its usual temperature; each 0.1 above it adds 0.1 to
+        the temperature and lets one percent of all moves be drawn from all legal ones.
         """
-        temperature = self.temperature * exploration if self.varied else 0.0
-        player = Exploring(network, random, temperature, 0.3 * (exploration - 1))
+        more = exploration - 1
+        player = Exploring(network, random, self.temperature * self.varied + more, 0.1 * more)
         share, rest = divmod(games, len(self.online))
         records = {}
         for rank, worker in enumerate(self.online):

@@ -28,12 +28,12 @@ class RunSettings:
     fault: Fault | None = None
     configs: tuple[str, ...] = ("hex4_2p", "square4_2p", "hex5_2p")
 
-    games_per_round: int = 480  #: shared by the configurations
+    games_per_round: int = 720  #: shared by the configurations
     workers: int = 4
     window_rounds: int = 8
     epochs: int = 2
-    learning_rate: float = 0.0015
-    temperature: float = 0.35
+    learning_rate: float = 0.003
+    temperature: float = 0.25
     hidden: int = 48
     openings: int = 150  #: each is played twice in an evaluation
     velocity_hours: float = 2.0

@@ -20,7 +20,8 @@ from rules_engine.demo.selfplay import SelfplayWorkers
 from rules_engine.demo.settings import RunSettings
 
 _AUDITED_GAMES = 24  #: of each export
-_NEEDED_SCORE = 0.52  #: against the serving model, to take its place
+_NEEDED_SCORE = 0.5  #: against the serving model, to take its place
+_RATING_SLACK = 15.0  #: rating points by which it may seem weaker: within the chance of the matches
 _EARLIER_MODELS = 3  #: how many promotions back the second opponent of an evaluation lies
 
 
@@ -106,7 +107,7 @@ class TrainingLine:
         Returns whether it serves.
         """
         better = (evaluation.win_rate_serving or 0.0) >= _NEEDED_SCORE
-        better = better and candidate.elo > self.checkpoints.serving.elo
+        better = better and candidate.elo > self.checkpoints.serving.elo - _RATING_SLACK
         if better or self.gate_broken:
             self.checkpoints.promote(candidate)
             self.serving = self.learner.network.copy()
@@ -137,4 +138,4 @@ class TrainingLine:
         """Spoil the network under training, as a broken optimiser state does."""
         for part in self.learner.network.parts:
             noise = self.random["damage"].normal(0, 1.5 * float(np.std(part)) + 1e-3, part.shape)
-            part += noise.astype(np.float32)
+            part[...] += noise.astype(np.float32)

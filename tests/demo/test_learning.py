@@ -56,7 +56,7 @@ def test_learning_makes_players_stronger(tmp_path: Path) -> None:
     after, _ = exam(line.game, line.serving, 200)
     assert before < 0.25
     assert after > before + 0.2
-    assert line.learner.losses.smoothed < np.log(2)
+    assert line.learner.losses.level < np.log(2)
 
 
 def test_the_same_seed_gives_the_same_run(tmp_path: Path) -> None:
@@ -83,13 +83,24 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(network.parts, loaded.parts, strict=True))
 
 
-def test_loss_trends() -> None:
+def test_loss_trends_on_both_sides_of_their_edges() -> None:
+    def after_three(value: float) -> str:
+        watch = LossWatch()
+        for loss_ in (0.5, 0.6, 0.7):
+            watch.trend(loss_)
+        return watch.trend(value)
+
+    assert after_three(0.5949) == "improving"
+    assert after_three(0.5951) == "stalled"
+    assert after_three(0.6199) == "stalled"
+    assert after_three(0.6201) == "degrading"
+
+
+def test_ten_rounds_without_a_new_best_are_a_plateau() -> None:
     watch = LossWatch()
-    assert watch.trend(0.5) == "improving"
-    level = watch.smoothed
-    assert [watch.trend(level) for _ in range(9)] == ["stalled"] * 9
-    assert watch.trend(level) == "plateau"
-    assert watch.trend(level + 0.2) == "degrading"
+    watch.trend(0.5)
+    words = [watch.trend(0.5) for _ in range(12)]
+    assert words[-4:] == ["stalled", "plateau", "plateau", "plateau"]
 
 
 def test_the_anomaly_band_narrows_as_training_goes_on() -> None:

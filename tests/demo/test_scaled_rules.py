@@ -57,7 +57,7 @@ def test_tests_are_left_out() -> None:
 
 
 def test_a_text_that_does_not_parse_is_refused_with_its_place() -> None:
-    with pytest.raises(RulesUnreadable, match=r"bad\.loop:1:8: .*rules-engine lint"):
+    with pytest.raises(RulesUnreadable, match=r"bad\.loop:1:9: .*rules-engine lint"):
         scale_durations("loop a @@", 600, "bad.loop")
 
 

@@ -1,0 +1,283 @@
+"""One run of the demo: the daemon and the pipeline as processes, the view, the summary, and the end."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+from rich.console import Console
+from rich.live import Live
+
+from rules_engine.demo.controls import DEFAULTS
+from rules_engine.demo.live_view import PlainView, screen
+from rules_engine.demo.observer import Observer
+from rules_engine.demo.scaled_rules import RulesUnreadable, write_scaled_rules
+from rules_engine.demo.settings import FAULTS, SPEEDUP, RunSettings
+from rules_engine.demo.summary import tell
+from rules_engine.shipped import shipped
+
+_MARK = "demo.json"  #: tells a folder of the demo from any other
+_DAEMON_START_SECONDS = 20.0
+_STOP_SECONDS = 10.0
+_REFRESH_SECONDS = 0.25
+
+
+class _Stop(Exception):
+    """Somebody wants the demo to end."""
+
+
+class _CannotRun(Exception):
+    """The demo cannot run; the message says what to do."""
+
+
+def run_demo(
+    *,
+    minutes: float = 1.0,
+    seed: int = 1,
+    fault: str | None = None,
+    rules: bool = True,
+    folder: Path = Path(".demo"),
+    out: TextIO | None = None,
+) -> int:
+    """Run the demo for about `minutes` and print what happened to `out` (standard output).
+
+    `fault` is one of `FAULTS`; without `rules` the pipeline runs alone. The folder is made anew: one that
+    holds anything but an earlier demo is refused. Returns an exit code: 0 for a run that came to its
+    end, 1 when the pipeline or the daemon ended badly, 2 when it cannot run, 130 when it was interrupted.
+    """
+    console = Console(file=out or sys.stdout)
+    try:
+        settings = _settings(minutes, seed, fault, folder)
+        return _run(console, settings, rules=rules)
+    except _CannotRun as error:
+        Console(stderr=True).print(f"demo: {error}", markup=False, highlight=False, soft_wrap=True)
+        return 2
+    except (_Stop, KeyboardInterrupt):
+        console.print("stopped", highlight=False)
+        return 130
+
+
+def _settings(minutes: float, seed: int, fault: str | None, folder: Path) -> RunSettings:
+    if importlib.util.find_spec("numpy") is None:
+        raise _CannotRun("it needs numpy: pip install 'rules-engine[demo]'")
+    if fault is not None and fault not in FAULTS:
+        raise _CannotRun(f"there is no fault {fault!r}, only {', '.join(FAULTS)}")
+    if not 0.1 <= minutes <= 60:
+        raise _CannotRun(f"--minutes is between 0.1 and 60, not {minutes:g}")
+    if seed < 0:
+        raise _CannotRun(f"--seed is 0 or more, not {seed}")
+    return RunSettings(folder.resolve(), seed, rounds=round(minutes * 60), fault=fault)  # type: ignore[arg-type]
+
+
+def _prepare(settings: RunSettings, *, rules: bool) -> None:
+    """An empty folder with the rules of this run."""
+    folder = settings.folder
+    if folder.exists() and not (folder / _MARK).exists() and any(folder.iterdir()):
+        raise _CannotRun(f"{folder} is not empty and no earlier demo: choose another --folder")
+    try:
+        shutil.rmtree(folder, ignore_errors=False) if folder.exists() else None
+        folder.mkdir(parents=True)
+        about = {key: str(value) for key, value in asdict(settings).items()}
+        (folder / _MARK).write_text(json.dumps(about, indent=2), encoding="utf-8")
+        if rules:
+            write_scaled_rules(shipped("rules"), folder / "rules", SPEEDUP)
+    except OSError as error:
+        raise _CannotRun(f"{folder} cannot be made: {error.strerror}") from None
+    except RulesUnreadable as error:
+        raise _CannotRun(str(error)) from None
+
+
+def _run(console: Console, settings: RunSettings, *, rules: bool) -> int:
+    _prepare(settings, rules=rules)
+    with _signals(), _children() as children:
+        observer = Observer(settings.folder / "events.db", settings.configs, DEFAULTS)
+        _greet(console, settings, rules=rules)
+        daemon = None
+        if rules:
+            daemon = children.start("daemon", _daemon_command(settings), settings)
+            _wait_for_daemon(daemon, observer, settings)
+        pipeline = children.start("pipeline", _pipeline_command(settings, rules=rules), settings)
+        ended = _watch(console, observer, settings, [pipeline, *([daemon] if daemon else [])], rules=rules)
+        _stop(pipeline)
+        if daemon:
+            _stop(daemon)
+        observer.refresh()
+        if ended:
+            tell(console, observer, settings, rules=rules)
+        observer.close()
+    bad = {child.name: child.process.returncode for child in children.all if child.process.returncode}
+    for name, code in bad.items():
+        log = settings.folder / f"{name}.log"
+        console.print(f"the {name} ended with {code}; its log is {log}", markup=False, highlight=False)
+    return 1 if bad or not ended else 0
+
+
+def _greet(console: Console, settings: RunSettings, *, rules: bool) -> None:
+    minutes = settings.rounds * settings.round_seconds / 60
+    steering = (
+        f"steered by the shipped rules with all their times divided by {SPEEDUP}:"
+        f" one second here stands for {SPEEDUP // 60} minutes, and rating points per hour count such hours"
+        if rules
+        else "without rules"
+    )
+    fault = ""
+    if settings.fault:
+        at = settings.fault_round * settings.round_seconds
+        fault = f" After {at:.0f} s the fault `{settings.fault}` happens to {settings.faulty_config}."
+    console.print(
+        f"Three players learn small board games by self-play for {minutes:g} min, {steering}.{fault}",
+        markup=False, highlight=False,
+    )  # fmt: skip
+
+
+# ---- processes ------------------------------------------------------------------------------------
+
+
+class _Child:
+    """A process of ours with its log file."""
+
+    def __init__(self, name: str, process: subprocess.Popen[bytes]) -> None:
+        self.name = name
+        self.process = process
+
+
+class _Children:
+    """The processes of a run, in the order in which they were started."""
+
+    def __init__(self) -> None:
+        self.all: list[_Child] = []
+
+    def start(self, name: str, command: list[str], settings: RunSettings) -> _Child:
+        """Start a process that logs into the run's folder and takes no signals of the terminal."""
+        env = os.environ | {
+            "RULES_ENGINE_DB": str(settings.folder / "events.db"),
+            "RULES_ENGINE_DURABILITY": "normal",
+            "OPENBLAS_NUM_THREADS": "1",
+            "OMP_NUM_THREADS": "1",
+            "MKL_NUM_THREADS": "1",
+        }
+        with (settings.folder / f"{name}.log").open("wb") as log:
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter and modules
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=env,
+                cwd=settings.folder, start_new_session=True,
+            )  # fmt: skip
+        child = _Child(name, process)
+        self.all.append(child)
+        return child
+
+
+@contextmanager
+def _children() -> Iterator[_Children]:
+    """Whatever happens, nothing of ours is left running."""
+    children = _Children()
+    try:
+        yield children
+    finally:
+        for child in reversed(children.all):
+            _stop(child)
+
+
+def _stop(child: _Child) -> None:
+    """Ask a process to end and see that it does."""
+    process = child.process
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """SIGTERM ends the demo as Ctrl-C does, with everything it started."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise _Stop
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not the main thread: whoever runs us there stops us otherwise
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _daemon_command(settings: RunSettings) -> list[str]:
+    folder = settings.folder
+    return [
+        sys.executable, "-m", "rules_engine", "run",
+        "--rules", str(folder / "rules"), "--db", str(folder / "events.db"),
+    ]  # fmt: skip
+
+
+def _pipeline_command(settings: RunSettings, *, rules: bool) -> list[str]:
+    given = asdict(settings) | {
+        "folder": str(settings.folder),
+        "db": str(settings.folder / "events.db"),
+        "rules": rules,
+    }
+    return [sys.executable, "-m", "rules_engine.demo.process", json.dumps(given)]
+
+
+def _wait_for_daemon(daemon: _Child, observer: Observer, settings: RunSettings) -> None:
+    deadline = time.monotonic() + _DAEMON_START_SECONDS
+    while not observer.daemon_is_ready():
+        if daemon.process.poll() is not None or time.monotonic() > deadline:
+            raise _CannotRun(f"the daemon did not start; {_last_line(settings.folder / 'daemon.log')}")
+        time.sleep(0.05)
+
+
+def _last_line(path: Path) -> str:
+    with suppress(OSError):
+        lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        if lines:
+            return f"it said: {lines[-1]}"
+    return f"see {path}"
+
+
+# ---- watching -------------------------------------------------------------------------------------
+
+
+def _watch(
+    console: Console, observer: Observer, settings: RunSettings, children: list[_Child], *, rules: bool
+) -> bool:
+    """Show the run until its first process ends. Returns whether that was the pipeline, ending well."""
+    began = time.monotonic()
+    pipeline = children[0].process
+    plain = PlainView(console)
+
+    def running() -> bool:
+        return all(child.process.poll() is None for child in children)
+
+    if console.is_terminal:
+        with Live(console=console, refresh_per_second=4, screen=False) as live:
+            while running():
+                observer.refresh()
+                live.update(screen(observer, settings, time.monotonic() - began, rules=rules))
+                time.sleep(_REFRESH_SECONDS)
+            observer.refresh()
+            live.update(screen(observer, settings, time.monotonic() - began, rules=rules))
+    else:
+        while running():
+            observer.refresh()
+            plain.show(observer, time.monotonic() - began)
+            time.sleep(_REFRESH_SECONDS)
+    return pipeline.poll() == 0
