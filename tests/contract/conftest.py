@@ -38,9 +38,9 @@ class World:
         self.boot_ms += ms
         return self.wall_ms
 
-    def event(self, id: str, type: str = "T", body: bytes = b"{}", **fields: Any) -> NewEvent:
+    def event(self, name: str, type: str = "T", body: bytes = b"{}", **fields: Any) -> NewEvent:
         """Something to append."""
-        return NewEvent(id, type, body, **fields)
+        return NewEvent(name, type, body, **fields)
 
     def append(self, *ids: str, **fields: Any) -> list[int]:
         """Append events; their places in the log."""

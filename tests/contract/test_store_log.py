@@ -179,8 +179,8 @@ def test_pruned_rows_are_reported_as_a_gap(world: World) -> None:
 
 def test_seek_finds_the_last_row_before_a_time(world: World) -> None:
     start = world.wall_ms
-    for id in "abcdefg":
-        world.append(id, id + "2")
+    for name in "abcdefg":
+        world.append(name, name + "2")
         world.advance(10)
     assert world.store.seek(start) == 0
     assert world.store.seek(start + 1) == 2

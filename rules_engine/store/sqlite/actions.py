@@ -114,7 +114,8 @@ class SqliteActions(SqliteLog):
         def work(transaction: Transaction) -> set[int]:
             kept = transaction.sql.execute(
                 "UPDATE action SET ready_ms = ? FROM json_each(?) AS claim WHERE owner IS NOT NULL"
-                " AND action.id = json_extract(claim.value, '$[0]') AND number = json_extract(claim.value, '$[1]')"
+                " AND action.id = json_extract(claim.value, '$[0]')"
+                " AND number = json_extract(claim.value, '$[1]')"
                 " RETURNING action.id",
                 (until_ms, encode([[claim.id, claim.number] for claim in claims])),
             ).fetchall()

@@ -6,8 +6,10 @@ unlock (R3). Readers are read-only connections; only the writer makes checkpoint
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
+import stat
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -28,6 +30,8 @@ T = TypeVar("T")
 
 #: How long a write waits for the others before it raises `StoreBusy`.
 LOCK_WAIT_S: Final = 5.0
+#: SQLite takes no locks then, and sees no later change: for one look at what nobody can write.
+IMMUTABLE: Final = "immutable=1"
 #: How many read connections are kept for the next call.
 IDLE_READERS: Final = 8
 #: The write-ahead log is brought back into the database when it is larger than this.
@@ -49,6 +53,10 @@ class Transaction:
             self.nudges += word
 
 
+def _may_write(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
 class Database:
     """The connections of this process to one file. Thread-safe."""
 
@@ -63,13 +71,14 @@ class Database:
         self.durability = durability
         self.machine = machine
         self.nudges = Nudges(self.path)
-        self.reserve = Reserve(self.path.with_name(self.path.name + "-reserve"))
+        self.reserve = Reserve(self._beside("-reserve"))
         self.closed = False
-        self._lock = lock_for(self.path.with_name(self.path.name + "-lock"))
+        self._lock = lock_for(self._beside("-lock"))
         self._lock_wait_s = lock_wait_s
         self._identity: tuple[int, int] | None = None
         self._writer: sqlite3.Connection | None = None
         self._readers: list[sqlite3.Connection] = []
+        self._keeps_readers = True
         self._checkpoint_at = CHECKPOINT_BYTES
         self._pid = os.getpid()
         self._tainted = False
@@ -112,7 +121,7 @@ class Database:
         if connection is not None:
             if connection.in_transaction:
                 connection.rollback()
-            if len(self._readers) < IDLE_READERS and not self.closed:
+            if len(self._readers) < IDLE_READERS and self._keeps_readers and not self.closed:
                 self._readers.append(connection)
             else:
                 connection.close()
@@ -120,11 +129,25 @@ class Database:
     def _open_reader(self) -> sqlite3.Connection | None:
         if not self._exists():
             return None
-        connection = self._connect("ro")
+        mode = self._reading_mode()
+        self._keeps_readers = IMMUTABLE not in mode
+        connection = self._connect(mode)
         if not migrations.check(connection, self.path):
             connection.close()
             return None
         return connection
+
+    def _reading_mode(self) -> str:
+        """How to open it for reading. A reader must write to the shared memory file, if it may."""
+        shared = self._beside("-shm")
+        if _may_write(self.path.parent) and (_may_write(shared) or not shared.exists()):
+            return "mode=ro"
+        if shared.exists():
+            return "mode=ro&readonly_shm=1"
+        return "mode=ro&" + IMMUTABLE
+
+    def _beside(self, suffix: str) -> Path:
+        return self.path.with_name(self.path.name + suffix)
 
     def _exists(self) -> bool:
         """Whether the file is there, with something in it; keeps who it is."""
@@ -134,6 +157,8 @@ class Database:
             if self._identity is not None:
                 self._check_identity()
             return False
+        if not stat.S_ISREG(found.st_mode):
+            raise StoreError(f"{self.path} is not a file: name a file for the database with --db")
         if not found.st_size:
             return False
         if self._identity is None:
@@ -156,9 +181,9 @@ class Database:
                 f"{self.path} was replaced by another file while it was open: restart to use that one"
             )
 
-    def _connect(self, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
+    def _connect(self, options: str) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            f"file:{quote(os.fsencode(self.path))}?mode={mode}",
+            f"file:{quote(os.fsencode(self.path))}?{options}",
             uri=True,
             isolation_level=None,
             check_same_thread=False,
@@ -240,9 +265,9 @@ class Database:
             # closing it would take away SQLite's locks.
             with suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        elif not os.access(self.path, os.W_OK):
-            raise PermissionError(13, "read-only")
-        connection = self._connect("rw")
+        elif not _may_write(self.path):
+            raise PermissionError(errno.EACCES, "read-only")
+        connection = self._connect("mode=rw")
         try:
             migrations.check(connection, self.path)
             connection.execute("PRAGMA journal_mode = WAL")
@@ -275,7 +300,7 @@ class Database:
 
     def _wal_bytes(self) -> int:
         try:
-            return self.path.with_name(self.path.name + "-wal").stat().st_size
+            return self._beside("-wal").stat().st_size
         except OSError:
             return 0
 
