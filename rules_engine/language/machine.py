@@ -40,10 +40,11 @@ class _Run(list[Any]):
 def structure_words() -> dict[str, frozenset[str]]:
     """The words that begin a declaration, a clause or a step, with the terminals that can follow."""
     tables = grammar()
+    words = {name for word, names in tables.words.items() if word in _STRUCTURE for name in names}
     follow: dict[str, set[str]] = {}
     for row in tables.rows:
         for symbol, action in row.items():
-            if isinstance(action, int) and symbol.lstrip("_").lower() in _STRUCTURE:
+            if symbol in words and isinstance(action, int):
                 shifts = {k for k, a in tables.rows[action].items() if k.isupper() and isinstance(a, int)}
                 follow.setdefault(symbol, set()).update(shifts)
     return {symbol: frozenset(kinds - {END}) for symbol, kinds in follow.items()}
@@ -105,6 +106,9 @@ class Machine:
             while True:
                 action = rows[states[-1]].get(kind)
                 if isinstance(action, Production):
+                    if action.unit:
+                        states[-1] = rows[states[-2]][action.origin]  # type: ignore[assignment]
+                        continue
                     self.reduce(action)
                     if kind == END and states[-1] == goal:
                         return values[-1]

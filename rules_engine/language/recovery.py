@@ -31,7 +31,10 @@ from rules_engine.language.spelling import nearest
 from rules_engine.language.wording import FORMS, joined, kind_of, phrases, quoted, text_of_kind
 
 UNEXPECTED = Code(
-    "RE001", "unexpected-text", Severity.ERROR, "A word or sign stands where the language has no place for it."
+    "RE001",
+    "unexpected-text",
+    Severity.ERROR,
+    "A word or sign stands where the language has no place for it.",
 )
 MISSING = Code("RE002", "missing-part", Severity.ERROR, "Something that has to stand here is missing.")
 UNCLOSED = Code("RE003", "unclosed", Severity.ERROR, "A bracket or a text is opened and never closed.")
@@ -52,7 +55,9 @@ _CLOSERS = frozenset(_CLOSER.values())
 _TELLING = (",", ":", "=", "in", "of", "per", "..", "(", "{", "every")
 _LOOP_HELP = f"the clauses of a loop begin with {joined([f'`{w}`' for w in CLAUSE_WORDS])}"
 _FILE_HELP = f"a declaration begins with {joined([f'`{w}`' for w in DECLARATION_WORDS])}"
-_STEP_HELP = "the steps of a test are `at 5m` and then `send`, `given`, `expect`, `stub`, `restart` or `reload`"
+_STEP_HELP = (
+    "the steps of a test are `at 5m` and then `send`, `given`, `expect`, `stub`, `restart` or `reload`"
+)
 
 
 class Recovery:
@@ -103,9 +108,7 @@ class Recovery:
         """Leaves the rest of the file unread."""
         machine = self.machine
         rest = machine.tokens[machine.at]
-        machine.broken.append(
-            s.Broken(machine.builder.span(rest.start, machine.tokens[-1].end), "", None)
-        )
+        machine.broken.append(s.Broken(machine.builder.span(rest.start, machine.tokens[-1].end), "", None))
         machine.at = len(machine.tokens) - 1
         self.skip()
 
@@ -115,7 +118,9 @@ class Recovery:
     def _before(self) -> Token | None:
         return self.machine.tokens[self.machine.at - 1] if self.machine.at else None
 
-    def _report(self, code: Code, at: Token, message: str, *, help: str = "", related: Related | None = None) -> None:
+    def _report(
+        self, code: Code, at: Token, message: str, *, help: str = "", related: Related | None = None
+    ) -> None:
         span = self.machine.builder.span(at.start, max(at.end, at.start + 1))
         self.machine.findings.append(
             Diagnostic(code, span, message, help, related=(related,) if related else ())
@@ -294,15 +299,17 @@ class Recovery:
         if words[meant] in structure_words():
             self._report_word(token, meant)
         else:
-            self._report(UNEXPECTED, token, f"{quoted(token)} has no place here", help=f"did you mean `{meant}`?")
+            self._report(
+                UNEXPECTED, token, f"{quoted(token)} has no place here", help=f"did you mean `{meant}`?"
+            )
         machine.tokens[machine.at] = Token((words[meant],), meant, token.start, token.end)
         return True
 
     def _report_word(self, token: Token, meant: str) -> None:
-        what = (
-            "declaration" if meant in DECLARATION_WORDS else "step" if meant in STEP_WORDS else "clause"
+        what = "declaration" if meant in DECLARATION_WORDS else "step" if meant in STEP_WORDS else "clause"
+        self._report(
+            UNKNOWN_WORD, token, f"there is no {what} `{token.text}`", help=f"did you mean `{meant}`?"
         )
-        self._report(UNKNOWN_WORD, token, f"there is no {what} `{token.text}`", help=f"did you mean `{meant}`?")
 
     def _missing_piece(self, token: Token) -> bool:
         """A sign or a small word left out, or a clause that stops too early."""

@@ -113,7 +113,13 @@ class Repairs:
     # ---- characters ------------------------------------------------------------------------------
 
     def _invisible(self, token: Token) -> bool:
-        if token.kinds[0] != "BAD_CHARACTER" or unicodedata.category(token.text) not in {"Zs", "Cf", "Cc", "Zl", "Zp"}:
+        if token.kinds[0] != "BAD_CHARACTER" or unicodedata.category(token.text) not in {
+            "Zs",
+            "Cf",
+            "Cc",
+            "Zl",
+            "Zp",
+        }:
             return False
         line, _ = self.machine.source.position(token.start)
         if line not in self._marked_lines:
@@ -189,7 +195,11 @@ class Repairs:
                 if sign == "|" and not machine.accepts("_OR"):
                     continue
                 self._report(
-                    FOREIGN, token.start, token.start + length, f"there is no sign `{sign}`", slips.SIGN_ADVICE[sign]
+                    FOREIGN,
+                    token.start,
+                    token.start + length,
+                    f"there is no sign `{sign}`",
+                    slips.SIGN_ADVICE[sign],
                 )
                 self._drop(token.start + length)
                 self._spoil(token)
@@ -298,7 +308,10 @@ class Repairs:
             end = token.start + len(re.match(r"\.[0-9]+%?", self._text(token))[0])  # type: ignore[index]
             written = machine.source.text[token.start : end]
             self._report(
-                OUT_OF_BOUNDS, token.start, end, f"`{quoted_plain(written)}` has no digit before the point",
+                OUT_OF_BOUNDS,
+                token.start,
+                end,
+                f"`{quoted_plain(written)}` has no digit before the point",
                 f"type `0{quoted_plain(written)}`",
             )
             return self._replace(end, "0" + written, "NUMBER") or True
@@ -351,7 +364,10 @@ class Repairs:
             return False
         closing = self._matching(machine.at, "{", "}")
         self._report(
-            FOREIGN, token.start, token.end, "no braces stand around a loop",
+            FOREIGN,
+            token.start,
+            token.end,
+            "no braces stand around a loop",
             "remove them: a loop ends where the next declaration begins",
         )
         if closing is not None:
@@ -372,7 +388,9 @@ class Repairs:
         what = "the fields of an event stand" if right[0] == "{" else "the arguments of an action stand"
         where = "in braces" if right[0] == "{" else "in parentheses"
         if token.text == wrong[0]:
-            self._report(FOREIGN, token.start, token.end, f"{what} {where}", f"type `{right[0]} ... {right[1]}`")
+            self._report(
+                FOREIGN, token.start, token.end, f"{what} {where}", f"type `{right[0]} ... {right[1]}`"
+            )
             closing = self._matching(machine.at, *wrong)
             for index, text in ((machine.at, right[0]), (closing, right[1])):
                 if index is not None:
@@ -384,7 +402,10 @@ class Repairs:
         if token.text in {right[0]}:
             return False
         self._report(
-            FOREIGN, before.start, before.end, f"{what} {where}, also when there are none",
+            FOREIGN,
+            before.start,
+            before.end,
+            f"{what} {where}, also when there are none",
             f"type `{before.text}{' ' if right[0] == '{' else ''}{right[0]}{right[1]}`",
         )
         for text in right:
@@ -412,9 +433,7 @@ class Repairs:
             if found is None:
                 return False
             end = token.start + max(len(found[0]), len(token.text))
-            self._report(
-                WRONG_CASE, token.start, end, "a text stands in quotes", f'type `"{found[0]}"`'
-            )
+            self._report(WRONG_CASE, token.start, end, "a text stands in quotes", f'type `"{found[0]}"`')
             self._spoil(token)
             return self._replace(end, f'"{found[0]}"', "STRING") or True
         return False
@@ -424,7 +443,10 @@ class Repairs:
         machine = self.machine
         if token.text in _NO_VALUE and machine.accepts("UNKNOWN"):
             self._report(
-                FOREIGN, token.start, token.end, f"there is no `{token.text}`: what is absent is unknown",
+                FOREIGN,
+                token.start,
+                token.end,
+                f"there is no `{token.text}`: what is absent is unknown",
                 "type `unknown`",
             )
             return self._replace(token.end, "unknown") or True
@@ -433,7 +455,10 @@ class Repairs:
             meant = "unknown" if following.text == "known" else "known"
             if following.text in _NO_VALUE | {"known", "unknown"}:
                 self._report(
-                    FOREIGN, token.start, following.end, f"`is not {following.text}` is written as one word",
+                    FOREIGN,
+                    token.start,
+                    following.end,
+                    f"`is not {following.text}` is written as one word",
                     f"type `is {meant}`",
                 )
                 return self._replace(following.end, meant) or True
@@ -447,7 +472,10 @@ class Repairs:
             return self._replace(token.end, meant, "BOOL") or True
         if token.text in _NO_VALUE:
             self._report(
-                FOREIGN, token.start, token.end, f"there is no `{token.text}`: what is absent is unknown",
+                FOREIGN,
+                token.start,
+                token.end,
+                f"there is no `{token.text}`: what is absent is unknown",
                 "ask with `x is known` or `x is unknown`, or leave the field out",
             )
             self._spoil(token)
@@ -487,7 +515,10 @@ class Repairs:
                 return False
             meant = _snake(token.text).upper()
             self._report(
-                WRONG_CASE, token.start, token.end, "an event's name is written in capital letters",
+                WRONG_CASE,
+                token.start,
+                token.end,
+                "an event's name is written in capital letters",
                 f"type `{meant}`",
             )
             self._spoil(token)
@@ -500,8 +531,11 @@ class Repairs:
             handler = "".join(p[:1].upper() + p[1:] for p in parts[0].split("_"))
             meant = f"{handler}.{_snake(parts[-1])}" if len(parts) > 1 else f"Handler.{_snake(parts[0])}"
             self._report(
-                WRONG_CASE, token.start, token.start + len(written[0]),
-                "an action is written as handler and method", f"type `{meant}`",
+                WRONG_CASE,
+                token.start,
+                token.start + len(written[0]),
+                "an action is written as handler and method",
+                f"type `{meant}`",
             )
             self._spoil(token)
             return self._replace(token.start + len(written[0]), meant, "ACTION") or True
@@ -525,9 +559,14 @@ class Repairs:
             self._report(
                 FOREIGN, token.start, token.end, "the words of the language are small", f"type `{word}`"
             )
-            return self._replace(token.end, word, next(k for k in grammar().words[word] if machine.accepts(k))) or True
+            return (
+                self._replace(token.end, word, next(k for k in grammar().words[word] if machine.accepts(k)))
+                or True
+            )
         if word == "event" and before is not None and before.text in {"on", "or", "then"}:
-            self._report(FOREIGN, token.start, token.end, "an event stands without the word `event`", "remove it")
+            self._report(
+                FOREIGN, token.start, token.end, "an event stands without the word `event`", "remove it"
+            )
             machine.at += 1
             return True
         if before is not None and before.text == "then" and token.kinds[0] in {"_DO", "_EMIT", "_SET"}:
@@ -535,7 +574,9 @@ class Repairs:
                 return self._foreign_word(before)
         meant = self._meant(word)
         if meant:
-            self._report(FOREIGN, token.start, token.end, f"`{token.text}` is called `{meant}` here", f"type `{meant}`")
+            self._report(
+                FOREIGN, token.start, token.end, f"`{token.text}` is called `{meant}` here", f"type `{meant}`"
+            )
             return self._replace(token.end, meant) or True
         advice = self._advice(word)
         if advice:
@@ -576,4 +617,3 @@ def quoted_plain(text: str) -> str:
 def _snake(text: str) -> str:
     """`ModelPromoted` as `model_promoted`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text).lower()
-

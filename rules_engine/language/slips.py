@@ -77,7 +77,9 @@ CLAUSE_ADVICE: dict[str, str] = {
     **dict.fromkeys(("retry", "timeout"), "it belongs behind a `do`, before its `if`"),
     **dict.fromkeys(("wait", "delay", "sleep"), "type `after 10m { ... }` in a loop with `until`"),
     **dict.fromkeys(("priority", "salience"), "loops have no order: all see the state before the event"),
-    **dict.fromkeys(("return", "end", "begin", "done", "fi"), "a loop ends where the next declaration begins"),
+    **dict.fromkeys(
+        ("return", "end", "begin", "done", "fi"), "a loop ends where the next declaration begins"
+    ),
     **dict.fromkeys(("import", "include", "use"), "all files of the given paths form one rule set"),
 }
 

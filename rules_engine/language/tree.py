@@ -71,9 +71,7 @@ class TreeBuilder(ExpressionBuilder):
     def plain_type(self, span: Span, parts: Parts) -> s.TypeRef:
         ranges = [p for p in parts if isinstance(p, s.NumberRange)]
         optional = any(p.text == "?" for p in parts if not isinstance(p, s.NumberRange))
-        return s.TypeRef(
-            span, self.name(parts[0]), None, ranges[0] if ranges else None, optional
-        )
+        return s.TypeRef(span, self.name(parts[0]), None, ranges[0] if ranges else None, optional)
 
     def word_type(self, span: Span, parts: Parts) -> s.TypeRef:
         return s.TypeRef(span, None, parts[0], None, len(parts) > 1)
@@ -278,9 +276,7 @@ class TreeBuilder(ExpressionBuilder):
 
     def test(self, span: Span, parts: Parts) -> s.TestItem:
         name, starts, *steps = parts
-        return s.TestItem(
-            span, self.text_name(name), starts and self.text_name(starts), tuple(steps)
-        )
+        return s.TestItem(span, self.text_name(name), starts and self.text_name(starts), tuple(steps))
 
     def test_step(self, span: Span, parts: Parts) -> s.TestStep:
         return s.TestStep(span, self.milliseconds(parts[0]), tuple(parts[1:]))
