@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache, partial
@@ -279,25 +278,20 @@ def _call(handler: Callable[[CrossProcessEvent], Any], event: Any) -> Any:
 # ---- functions over the queue of this process ------------------------------------------------------
 
 _queues: dict[str | None, CrossProcessEventQueue] = {}
-_queues_lock = threading.Lock()
 
 
 def get_event_queue(db_path: str | Path | None = None) -> CrossProcessEventQueue:
     """The queue of a database; by default that of this process's router."""
     key = None if db_path is None else str(Path(db_path).absolute())
-    with _queues_lock:
-        if key not in _queues:
-            _queues[key] = CrossProcessEventQueue(db_path)
-        return _queues[key]
+    if (queue := _queues.get(key)) is None:
+        queue = _queues.setdefault(key, CrossProcessEventQueue(db_path))
+    return queue
 
 
 def reset_event_queue() -> None:
     """Close and forget all of them; the router stays."""
-    with _queues_lock:
-        queues = list(_queues.values())
-        _queues.clear()
-    for queue in queues:
-        queue.close()
+    while _queues:
+        _queues.popitem()[1].close()
 
 
 def push_event(

@@ -113,21 +113,22 @@ class Feed:
         """Know these by their ids, should the tail read them before `stored` is called."""
         with self.lock:
             for publication in publications:
-                self._expected[publication.event_id] = publication
+                self._expected.setdefault(publication.event_id, publication)
 
     def forget(self, publications: Sequence[Publication]) -> None:
         """These will not come."""
         with self.lock:
             for publication in publications:
-                if self._expected.pop(publication.event_id, None) is not None:
-                    publication.release(here=True)
+                if self._expected.get(publication.event_id) is publication:
+                    del self._expected[publication.event_id]
+                publication.release(here=True)
 
     def stored(self, publications: Sequence[tuple[Publication, Stored]]) -> bool:
         """Hand out what follows the position; True if the log must be read for the rest."""
         behind = False
         with self.lock:
             for publication, at in publications:
-                if publication.event_id not in self._expected:
+                if self._expected.get(publication.event_id) is not publication:
                     continue  # the tail was faster
                 if self.position is None and self._thread is not None:
                     self.position = at.seq - 1  # somebody listens since the store was away

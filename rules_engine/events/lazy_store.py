@@ -40,6 +40,11 @@ class LazyStore:
             return self._opened
 
     @property
+    def is_own(self) -> bool:
+        """Whether it is opened and closed here."""
+        return self._given is None
+
+    @property
     def folder(self) -> Path | None:
         """Where the database lies; None for a store in memory or one that was given."""
         if self._given is not None or self.db == stores.MEMORY:

@@ -13,16 +13,12 @@ from rules_engine.events.deprecation import forget_warnings
 from rules_engine.events.router import UnifiedEventRouter
 from rules_engine.store.port import Store
 
-#: A fork waits so long for a running append.
-FORK_WAIT_S = 5.0
-
 _router: UnifiedEventRouter | None = None
 _lock = threading.RLock()
 _database: str | Path | None = None
 _store: Store | None = None
 #: What a forked child must neither use nor let go of: closing it would disturb the parent.
 _parents: list[object] = []
-_locked_for_fork: list[UnifiedEventRouter] = []
 
 
 def get_router() -> UnifiedEventRouter:
@@ -75,28 +71,13 @@ atexit.register(_at_exit)
 routers.at_first_use.append(_hook_exit)
 
 
-# ---- fork ----------------------------------------------------------------------------------------
-
-
-def _before_fork() -> None:
-    """No fork inside a transaction: the child would get half of it."""
-    _locked_for_fork.extend(
-        router for router in list(routers.living) if router.writer.lock.acquire(timeout=FORK_WAIT_S)
-    )
-
-
-def _after_fork_in_parent() -> None:
-    while _locked_for_fork:
-        _locked_for_fork.pop().writer.lock.release()
+# ---- fork (the store sees to it that none happens inside a transaction) --------------------------
 
 
 def _after_fork_in_child() -> None:
     global _lock
     _lock = threading.RLock()
-    _locked_for_fork.clear()
     _parents.extend(router.restart_in_child() for router in list(routers.living))
 
 
-os.register_at_fork(
-    before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-)
+os.register_at_fork(after_in_child=_after_fork_in_child)

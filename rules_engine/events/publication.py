@@ -52,7 +52,7 @@ class Publication(Coroutine[Any, Any, Receipt]):
 
     __slots__ = (
         "__weakref__", "_answer", "_error", "_handled", "_handled_here", "_inner", "_left", "_left_here",
-        "_lock", "_sender", "durable", "loop", "new", "spooled", "wanted",
+        "_lock", "_sender", "durable", "loop", "new", "spooled", "uncertain", "wanted",
     )  # fmt: skip
 
     def __init__(self, new: NewEvent, sender: Sender, loop: asyncio.AbstractEventLoop | None) -> None:
@@ -65,6 +65,8 @@ class Publication(Coroutine[Any, Any, Receipt]):
         self.wanted = False
         #: True while it waits in the spool after a failed attempt.
         self.spooled = False
+        #: True after an attempt of which nobody knows whether it has stored the event.
+        self.uncertain = False
         self._sender = sender
         self._answer: Stored | Duplicate | None = None
         self._error: Exception | None = None
@@ -178,9 +180,10 @@ class Publication(Coroutine[Any, Any, Receipt]):
     def settle(self, answer: Stored | Duplicate) -> Stored | None:
         """The store has answered. Returns where the event lies, None if it repeats another one.
 
-        A duplicate of this very id was stored by an earlier attempt; its time is then not known here (0).
+        A duplicate of this very id after an attempt whose outcome was unknown: that one has stored it; its
+        time is then not known here (0).
         """
-        if isinstance(answer, Duplicate) and answer.of == self.new.id:
+        if isinstance(answer, Duplicate) and answer.of == self.new.id and self.uncertain:
             answer = Stored(answer.id, answer.seq, 0)
         self._answer = answer
         self.spooled = False

@@ -272,7 +272,8 @@ class UnifiedEventRouter:
         self.watch.close()
         self.store.close()
         self.writer.close(1.0)
-        self.feed.close(1.0)
+        if self.store.is_own:  # its close has woken the thread; one that was given lets it sleep on
+            self.feed.close(1.0)
         living.discard(self)
 
     stop = close
@@ -294,8 +295,6 @@ _OPTIONS = frozenset(PublishOptions.__slots__)
 def _without_legacy(options: dict[str, Any]) -> dict[str, Any]:
     for name in options.keys() - _OPTIONS:
         if name not in _LEGACY:
-            raise TypeError(
-                f"publish() got an unexpected keyword {name!r}; it takes {', '.join(sorted(_OPTIONS))}"
-            )
+            raise TypeError(f"publish() has no keyword {name!r}; it takes {', '.join(sorted(_OPTIONS))}")
         warn_once(f"publish({name}=...)", "publish(), which always reaches everybody")
     return {name: value for name, value in options.items() if name in _OPTIONS}

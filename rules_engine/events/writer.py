@@ -43,7 +43,7 @@ class Writer:
 
     def __init__(self, store: Callable[[], Store], deliverer: Deliverer, spool: Spool | None = None) -> None:
         self.spool = spool or Spool()
-        #: Held while a batch is appended; a fork waits for it, so none happens inside a transaction.
+        #: Held while a batch is appended.
         self.lock = threading.Lock()
         self.failures = 0
         self.refused = 0
@@ -181,6 +181,7 @@ class Writer:
         self._retry_s = min(max(self._retry_s * 2, FIRST_RETRY_S), LONGEST_RETRY_S)
         withdrawn: list[Publication] = []
         for publication in self.spool.waiting():
+            publication.uncertain |= isinstance(error, MaybeStored)
             if publication.wanted:
                 withdrawn.append(publication)
             elif not publication.spooled:
