@@ -87,7 +87,7 @@ def test_open_chooses_the_store_by_its_url(path: Path, event: MakeEvent) -> None
     memory = rules_engine.store.open("memory:", clock=lambda: 5)
     assert memory.append([event("a")]) == [Stored("a", 1, 5)]
     with pytest.raises(
-        StoreError, match="there is no database at .*; start the daemon or publish an event first"
+        StoreError, match=r"there is no database at .*; start the daemon or publish an event first"
     ):
         rules_engine.store.open(path, create=False)
     store = rules_engine.store.open(str(path), durability="normal", clock=lambda: 6)
@@ -228,7 +228,7 @@ def test_a_file_that_is_no_database_is_named_and_left_alone(
 ) -> None:
     path.parent.mkdir()
     path.write_bytes(content)
-    with pytest.raises(StoreError, match="events.db is not a database of rules-engine, or it is damaged"):
+    with pytest.raises(StoreError, match=r"events\.db is not a database of rules-engine, or it is damaged"):
         opened()
     with pytest.raises(StoreError, match="not a database of rules-engine"):
         SqliteStore(path).append([event("a")])
@@ -339,9 +339,13 @@ def test_a_full_database_refuses_and_loses_nothing(opened: Opened, event: MakeEv
     pages = store._database.row("PRAGMA page_count")
     store._database.write(lambda t: t.sql.execute(f"PRAGMA max_page_count = {pages[0] + 20}").fetchall())
     stored = ["first"]
-    with pytest.raises(StoreFull, match="is full"):
+
+    def fill() -> None:
         for n in range(1_000):
-            stored += [answer.id for answer in store.append([event(f"{n}", source="s" * 3_000)])]
+            stored.extend(answer.id for answer in store.append([event(f"{n}", source="s" * 3_000)]))
+
+    with pytest.raises(StoreFull, match="is full"):
+        fill()
     assert ids(store) == stored
     lease = store.acquire("rules", "me", 1_000)
     store.reader("rules", start=0)

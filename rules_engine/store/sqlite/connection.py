@@ -6,21 +6,19 @@ unlock (R3). Readers are read-only connections; only the writer makes checkpoint
 
 from __future__ import annotations
 
-import errno
 import os
 import sqlite3
-import stat
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
-from urllib.parse import quote
 
 from rules_engine.store.faults import fault
-from rules_engine.store.port import StoreError, StoreMoved
+from rules_engine.store.port import StoreBusy, StoreError
 from rules_engine.store.sqlite import forking, migrations
 from rules_engine.store.sqlite.failures import CommitUnknown, full, is_full, translated
+from rules_engine.store.sqlite.files import IMMUTABLE, DatabaseFile
 from rules_engine.store.sqlite.lock import lock_for
 from rules_engine.store.sqlite.machine import Machine
 from rules_engine.store.sqlite.nudges import Nudges
@@ -30,8 +28,6 @@ T = TypeVar("T")
 
 #: How long a write waits for the others before it raises `StoreBusy`.
 LOCK_WAIT_S: Final = 5.0
-#: SQLite takes no locks then, and sees no later change: for one look at what nobody can write.
-IMMUTABLE: Final = "immutable=1"
 #: How many read connections are kept for the next call.
 IDLE_READERS: Final = 8
 #: The write-ahead log is brought back into the database when it is larger than this.
@@ -53,10 +49,6 @@ class Transaction:
             self.nudges += word
 
 
-def _may_write(path: Path) -> bool:
-    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
-
-
 class Database:
     """The connections of this process to one file. Thread-safe."""
 
@@ -67,15 +59,15 @@ class Database:
         machine: Machine,
         lock_wait_s: float = LOCK_WAIT_S,
     ) -> None:
-        self.path = path.absolute()
+        self.file = DatabaseFile(path)
+        self.path = self.file.path
         self.durability = durability
         self.machine = machine
         self.nudges = Nudges(self.path)
-        self.reserve = Reserve(self._beside("-reserve"))
+        self.reserve = Reserve(self.file.beside("-reserve"))
         self.closed = False
-        self._lock = lock_for(self._beside("-lock"))
+        self._lock = lock_for(self.file.beside("-lock"))
         self._lock_wait_s = lock_wait_s
-        self._identity: tuple[int, int] | None = None
         self._writer: sqlite3.Connection | None = None
         self._readers: list[sqlite3.Connection] = []
         self._keeps_readers = True
@@ -92,10 +84,10 @@ class Database:
         with forking.connections_in_use():
             connection = None
             try:
-                connection = self._readers.pop() if self._readers else self._open_reader()
+                connection = self._idle_reader() or self._open_reader()
                 if connection is None:
                     return otherwise
-                self._check_identity()
+                self.file.check_identity()
                 result = work(connection)
             except (sqlite3.Error, OSError) as error:
                 if connection is not None:
@@ -126,71 +118,21 @@ class Database:
             else:
                 connection.close()
 
-    def _open_reader(self) -> sqlite3.Connection | None:
-        if not self._exists():
+    def _idle_reader(self) -> sqlite3.Connection | None:
+        try:
+            return self._readers.pop()
+        except IndexError:
             return None
-        mode = self._reading_mode()
-        self._keeps_readers = IMMUTABLE not in mode
-        connection = self._connect(mode)
+
+    def _open_reader(self) -> sqlite3.Connection | None:
+        if not self.file.exists():
+            return None
+        mode = self.file.reading_mode()
+        self._keeps_readers = mode != IMMUTABLE
+        connection = self.file.connect(mode, self._lock_wait_s)
         if not migrations.check(connection, self.path):
             connection.close()
             return None
-        return connection
-
-    def _reading_mode(self) -> str:
-        """How to open it for reading. A reader must write to the shared memory file, if it may."""
-        shared = self._beside("-shm")
-        if _may_write(self.path.parent) and (_may_write(shared) or not shared.exists()):
-            return "mode=ro"
-        if shared.exists():
-            return "mode=ro&readonly_shm=1"
-        return "mode=ro&" + IMMUTABLE
-
-    def _beside(self, suffix: str) -> Path:
-        return self.path.with_name(self.path.name + suffix)
-
-    def _exists(self) -> bool:
-        """Whether the file is there, with something in it; keeps who it is."""
-        try:
-            found = self.path.stat()
-        except FileNotFoundError:
-            if self._identity is not None:
-                self._check_identity()
-            return False
-        if not stat.S_ISREG(found.st_mode):
-            raise StoreError(f"{self.path} is not a file: name a file for the database with --db")
-        if not found.st_size:
-            return False
-        if self._identity is None:
-            self._identity = (found.st_dev, found.st_ino)
-        return True
-
-    def _check_identity(self) -> None:
-        """A renamed or deleted database would still take writes, unseen by everybody else (R36)."""
-        if self._identity is None:
-            return
-        try:
-            found = self.path.stat()
-        except FileNotFoundError:
-            raise StoreMoved(
-                f"{self.path} was renamed or deleted while it was open: put it back, or restart"
-                " to begin a new one"
-            ) from None
-        if (found.st_dev, found.st_ino) != self._identity:
-            raise StoreMoved(
-                f"{self.path} was replaced by another file while it was open: restart to use that one"
-            )
-
-    def _connect(self, options: str) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            f"file:{quote(os.fsencode(self.path))}?{options}",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-            timeout=self._lock_wait_s,
-            cached_statements=256,
-        )
-        connection.execute("PRAGMA wal_autocheckpoint = 0")
         return connection
 
     # -- writing
@@ -223,7 +165,7 @@ class Database:
         try:
             connection.execute("BEGIN IMMEDIATE")
             fault("begun")
-            self._check_identity()
+            self.file.check_identity()
             migrations.check(connection, self.path)
             result = work(transaction)
             fault("inserted")
@@ -260,14 +202,8 @@ class Database:
             self.drop_connections()
 
     def _open_writer(self) -> sqlite3.Connection:
-        if not self._exists():
-            # Ours alone from the first byte on. Nothing in this process can have the file open yet:
-            # closing it would take away SQLite's locks.
-            with suppress(FileExistsError):
-                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        elif not _may_write(self.path):
-            raise PermissionError(errno.EACCES, "read-only")
-        connection = self._connect("mode=rw")
+        self.file.prepare_for_writing()
+        connection = self.file.connect("mode=rw", self._lock_wait_s)
         try:
             migrations.check(connection, self.path)
             connection.execute("PRAGMA journal_mode = WAL")
@@ -276,40 +212,29 @@ class Database:
         except BaseException:
             connection.close()
             raise
-        self._exists()
+        self.file.exists()
         self._writer = connection
         return connection
 
     # -- the write-ahead log
 
     def _checkpoint_if_large(self, connection: sqlite3.Connection) -> None:
-        size = self._wal_bytes()
+        size = self.file.wal_bytes()
         if size < self._checkpoint_at:
             return
         self.checkpoint(connection)
         # A reader in the middle of something keeps it from shrinking: try again somewhat later.
-        left = self._wal_bytes()
+        left = self.file.wal_bytes()
         self._checkpoint_at = max(CHECKPOINT_BYTES, left + CHECKPOINT_BYTES // 4)
 
     def checkpoint(self, connection: sqlite3.Connection) -> None:
         """Bring the write-ahead log back into the database, as far as readers allow; under the lock."""
         with suppress(sqlite3.Error):
             connection.execute("PRAGMA busy_timeout = 0")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        connection.execute(f"PRAGMA busy_timeout = {int(self._lock_wait_s * 1000)}")
-
-    def _wal_bytes(self) -> int:
-        try:
-            return self._beside("-wal").stat().st_size
-        except OSError:
-            return 0
-
-    def size_bytes(self) -> int:
-        """Of the database with its write-ahead log; 0 while there is none."""
-        try:
-            return self.path.stat().st_size + self._wal_bytes()
-        except OSError:
-            return 0
+            try:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                connection.execute(f"PRAGMA busy_timeout = {int(self._lock_wait_s * 1000)}")
 
     def _make_room(self, connection: sqlite3.Connection) -> None:
         """Give the reserve free, so that pruning and checkpoints can still run on a full disk (R37)."""
@@ -326,20 +251,25 @@ class Database:
     def close(self) -> None:
         """Let go of everything."""
         self.closed = True
-        with ExitStack() as stack:
-            with suppress(StoreError, OSError):  # the last one out makes a checkpoint: under the lock
-                stack.enter_context(self._lock.in_process(self._lock_wait_s))
-                if self._writer is not None:
-                    stack.enter_context(self._lock.between_processes(self._lock_wait_s))
-            stack.enter_context(forking.connections_in_use())
-            self.drop_connections()
-        self._identity = None
+        try:
+            with self._lock.in_process(self._lock_wait_s), ExitStack() as stack:
+                if self._writer is not None:  # the last one out makes a checkpoint: under the lock
+                    with suppress(StoreError, OSError):
+                        stack.enter_context(self._lock.between_processes(self._lock_wait_s))
+                self.drop_connections()
+        except StoreBusy:
+            pass  # a thread that is still writing keeps its connection until the process ends
+        self.file.forget()
         self.nudges.close()
 
     def drop_connections(self) -> None:
-        """Close them all; new ones are made when needed."""
-        while self._readers:
-            self._readers.pop().close()
+        """Close those that are not in use; new ones are made when needed."""
+        with forking.connections_in_use():
+            self._close_all()
+
+    def _close_all(self) -> None:
+        while (reader := self._idle_reader()) is not None:
+            reader.close()
         if self._writer is not None:
             with suppress(sqlite3.Error):
                 self._writer.close()
@@ -356,7 +286,7 @@ class Database:
 
     def before_fork(self) -> None:
         """See `forking`."""
-        self.drop_connections()
+        self._close_all()
 
     def after_fork_in_child(self, *, inherited: bool) -> None:
         """See `forking`."""

@@ -57,7 +57,7 @@ class SqliteStore(SqliteState):
             clock = sql.execute("SELECT boot_id, boot_ms, log_ms, true_ms, row_limit FROM clock").fetchone()
             time_ms = clock[2] if clock else 0
             limits = tuple(self._limits(sql, clock))
-            size = self._database.size_bytes()
+            size = self._database.file.size_bytes()
             return Info(url, log_id, first or 0, head or 0, time_ms, size, durability, limits)
 
         return self._database.read(work, Info(url, "", 0, 0, 0, 0, durability))
@@ -149,7 +149,7 @@ class SqliteStore(SqliteState):
                 left -= slice_of(transaction, limits, left)
             return budget - left
 
-        if not self._database.size_bytes():
+        if not self._database.file.size_bytes():
             return 0
         gone = self._database.write(work)
         self._database.reserve.make()

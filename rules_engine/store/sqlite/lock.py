@@ -13,7 +13,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rules_engine.store.port import StoreBusy
@@ -68,7 +68,8 @@ class WriteLock:
             os.close(self._file)  # somebody deleted it: others lock a new one by now
             self._file = None
             return False
-        os.pwrite(self._file, b"%-19d\n" % os.getpid(), 0)
+        with suppress(OSError):  # only a courtesy: a full disk must not cost us the lock
+            os.pwrite(self._file, b"%-19d\n" % os.getpid(), 0)
         return True
 
     def _is_the_file(self) -> bool:

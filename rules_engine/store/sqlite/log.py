@@ -180,6 +180,8 @@ class SqliteLog:
                 bell.listen(min(left, POLL_MS / 1000))
         finally:
             self._database.nudges.give_back(bell)
+            if self._database.closed:
+                self._database.nudges.close()
 
     def now_ms(self) -> int:
         """See `Store.now_ms`."""
