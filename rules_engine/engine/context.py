@@ -100,7 +100,7 @@ class Context:
     # -- deciding
 
     def emit(self, loop: LoopRuntime, key: Key, occurrence: Occurrence, cause: str) -> None:
-        """An event of a loop, led to by the event `cause`: for the cascade, and for everybody else's log."""
+        """An event of a loop, led to by the event `cause`: for the cascade, and for others' log."""
         origin = occurrence.origin
         broken = self.cascade.offer(occurrence)
         if broken is not None:
@@ -135,7 +135,7 @@ class Context:
     def change_knob(
         self, plan: KnobPlan, key: Key, body: knobs.Cell | None, cause: str, now_ms: int, origin: Origin
     ) -> None:
-        """Commit a knob's new cell; a changed value is told to whom it drives and to loops that hear of it."""
+        """Commit a knob's new cell; a changed value drives its action, and loops may hear of it."""
         scope = f"knob:{plan.name}"
         before = self.overlay.get(scope, key)
         if body == before:

@@ -87,7 +87,7 @@ def _set_knob(context: Context, body: Mapping[str, Any], time_ms: int) -> None:
     if plan.words:
         if value not in plan.words:
             raise ControlRefused(f"`{name}` is one of {', '.join(plan.words)}, not {values.text_of(value)}")
-    elif not values.is_number(value) or not plan.low <= value <= plan.high:
+    elif not (isinstance(value, int | float) and values.is_number(value) and plan.low <= value <= plan.high):
         low, high = values.text_of(plan.low), values.text_of(plan.high)
         raise ControlRefused(f"`{name}` lies in {low}..{high}, not {values.text_of(value)}")
     until_ms = _until(body, time_ms)

@@ -28,9 +28,9 @@ _FIRST_N = 500_000
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """What becomes of each loop, by name: each stands in one list. `timers` counts those pending after it.
+    """What becomes of each loop, by name: each stands in one list.
 
-    `knobs` names the knobs whose values had to move.
+    `knobs` names the knobs whose values had to move, `timers` counts what is pending afterwards.
     """
 
     kept: tuple[str, ...]
@@ -47,7 +47,7 @@ def handover(
 ) -> tuple[Decision, Handover]:
     """Fit the state to a new rule set, taking effect after row `position`. `old` None: none is known.
 
-    The decision may release knobs that a removed, switched or reset loop held; loops of the new set hear of it.
+    The decision may release knobs that a removed or reset loop held; loops of the new set hear of it.
     """
     context = Context(runtime_of(new), state, position, time_ms)
     context.n = context.changes = _FIRST_N
@@ -94,17 +94,18 @@ def _meta(loop: LoopRuntime, since_ms: int) -> dict[str, Any]:
     plan = loop.plan
     times = [plan.hold_ms, plan.until_hold_ms, plan.cooldown_ms, plan.limit, plan.limit_ms]
     times += [block.delay_ms for block in plan.after]
-    return {"shape": loop.shape, "since": since_ms, "mode": plan.mode, "times": times}
+    watched = [[kind.index for kind in kinds] for kinds in (loop.when_leaves, loop.until_leaves)]
+    clauses = [plan.when is not None, plan.until is not None, *watched]
+    return {"shape": loop.shape, "since": since_ms, "mode": plan.mode, "times": times, "clauses": clauses}
 
 
 def _hand_over(context: Context, loop: LoopRuntime, before: dict[str, Any] | None, time_ms: int) -> str:
     meta = _meta(loop, time_ms)
     if before is not None and before["shape"] == loop.shape:
         meta["since"] = before["since"]
-        fate = "added" if "removed" in before else "kept"
-        if before["times"] != meta["times"]:
-            fate = "rejudged"
-        if fate != "kept" or before["mode"] != meta["mode"]:
+        fate = "kept" if before["times"] == meta["times"] else "rejudged"
+        asleep = "removed" in before
+        if asleep or any(before[what] != meta[what] for what in ("times", "mode", "clauses")):
             _judge_anew(context, loop, before, time_ms)
     else:
         fate = "added" if before is None else "reset"
@@ -153,7 +154,7 @@ def _forget_all(context: Context, scope: str, loop: str, time_ms: int) -> None:
 def _remove(context: Context, scope: str, time_ms: int) -> bool:
     """A loop or knob that the new set does not have: its state sleeps for a day. Whether it was awake."""
     overlay = context.overlay
-    meta = overlay.get(scope, (), "meta") or {"shape": "", "since": time_ms, "mode": "live", "times": []}
+    meta = overlay.get(scope, (), "meta") or {"shape": "", "since": time_ms}
     if "removed" in meta:
         return False
     gone_ms = time_ms + KEPT_MS

@@ -109,15 +109,15 @@ class Build:
         """A window over time; of `v` unless told otherwise."""
         return WindowPlan(x.field("v") if sample is None else sample, "over", ms=ms, **more)
 
+    @staticmethod
+    def above(limit: float, name: str = "v") -> Any:
+        """`name > limit`."""
+        return x.compare(">", x.field(name), x.const(limit))
 
-def above(limit: float, name: str = "v") -> Any:
-    """`name > limit`."""
-    return x.compare(">", x.field(name), x.const(limit))
-
-
-def below(limit: float, name: str = "v") -> Any:
-    """`name < limit`."""
-    return x.compare("<", x.field(name), x.const(limit))
+    @staticmethod
+    def below(limit: float, name: str = "v") -> Any:
+        """`name < limit`."""
+        return x.compare("<", x.field(name), x.const(limit))
 
 
 @dataclass
