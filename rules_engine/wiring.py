@@ -18,9 +18,20 @@ from rules_engine.daemon.performer import Performer
 from rules_engine.daemon.service import Service, ServiceOptions
 from rules_engine.daemon.worker import Worker
 from rules_engine.store.port import Limits, Store
+from rules_engine.tools.http import StatusServer, json_page, metrics_page
 from rules_engine.tools.knobs import Knobs
+from rules_engine.tools.status import status
 
-__all__ = ["Engine", "Knobs", "find_handlers", "make_service", "make_worker", "open_store", "serve"]
+__all__ = [
+    "Engine",
+    "Knobs",
+    "find_handlers",
+    "make_service",
+    "make_worker",
+    "open_store",
+    "serve",
+    "serve_http",
+]
 
 PathText = str | os.PathLike[str]
 
@@ -41,7 +52,12 @@ def find_handlers(given: object) -> dict[str, Handler]:
 
 
 def make_service(
-    chosen: Settings, store: Store, handlers: object = (), *, performer: Performer | None = None, **options: Any
+    chosen: Settings,
+    store: Store,
+    handlers: object = (),
+    *,
+    performer: Performer | None = None,
+    **options: Any,
 ) -> Service:
     """A daemon, not yet started. `options` are those of `ServiceOptions` that are no setting."""
     return Service(
@@ -52,8 +68,8 @@ def make_service(
             rules=chosen.rules,
             batch_rows=chosen.batch_rows,
             lease_ms=chosen.lease_ms,
-            settle_ms=chosen.reload_settle_ms,
             max_firings_per_minute=chosen.max_firings_per_minute,
+            settle_ms=chosen.reload_settle_ms,
             dispatch=_dispatch_limits(chosen),
             limits=Limits(action_age_ms=chosen.action_expiry_ms),
             **options,
@@ -66,6 +82,18 @@ def make_worker(
 ) -> Worker:
     """A worker, not yet started."""
     return Worker(store, find_handlers(handlers), performer or Performer(), _dispatch_limits(chosen))
+
+
+def serve_http(address: str, store: Store, service: Service) -> StatusServer:
+    """Serve how the daemon is at `host:port`. Raises `ValueError` if that is no address to be had."""
+    return StatusServer(
+        address,
+        {
+            "/health": lambda: json_page(service.health(), ok=service.health()["ok"]),
+            "/status": lambda: json_page(status(store)),
+            "/metrics": lambda: metrics_page(status(store), service.health()),
+        },
+    )
 
 
 def _dispatch_limits(chosen: Settings) -> DispatchLimits:
@@ -92,7 +120,8 @@ class Engine:
     ) -> None:
         paths = (rules,) if isinstance(rules, str | os.PathLike) else rules
         self._settings = settings(
-            db=None if db is None else Path(db), rules=None if paths is None else tuple(Path(p) for p in paths)
+            db=None if db is None else Path(db),
+            rules=None if paths is None else tuple(Path(p) for p in paths),
         )
         self._handlers = handlers
         self._watch = watch
@@ -141,7 +170,11 @@ class Engine:
 
     def health(self) -> dict[str, Any]:
         """Counters and troubles."""
-        return self._service.health() if self._service is not None else {"ok": False, "troubles": ["not started"]}
+        return (
+            self._service.health()
+            if self._service is not None
+            else {"ok": False, "troubles": ["not started"]}
+        )
 
     def reload(self) -> None:
         """Read the rules again."""

@@ -16,6 +16,7 @@ from rules_engine.cli.output import (
     Format,
     console,
     coloured,
+    coloured_errors,
     error,
     note,
     print_json,
@@ -48,7 +49,9 @@ def register(app: typer.Typer) -> None:
 
 def lint(
     paths: Paths = None,
-    format: Annotated[LintFormat, typer.Option("--format", help="How findings are printed.")] = LintFormat.text,
+    format: Annotated[
+        LintFormat, typer.Option("--format", help="How findings are printed.")
+    ] = LintFormat.text,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail too.")] = False,
     handlers: Annotated[
         list[str] | None,
@@ -56,7 +59,9 @@ def lint(
     ] = None,
     baseline: Annotated[
         Path | None,
-        typer.Option("--baseline", metavar="FILE", help="Leave out the findings noted there; made if it is not there."),
+        typer.Option(
+            "--baseline", metavar="FILE", help="Leave out the findings noted there; made if it is not there."
+        ),
     ] = None,
 ) -> None:
     """All findings of all files. Errors give exit code 1."""
@@ -99,6 +104,18 @@ def _print_findings(rules: RuleSet, findings: list[Diagnostic], format: LintForm
         if rules.program is not None:
             files, loops = rules.file_count, len(rules.program.loops)
             note(f"{files} file{'s' * (files != 1)}, {loops} loop{'s' * (loops != 1)}")
+
+
+def print_errors(rules: RuleSet) -> None:
+    """The errors that keep rules from running, on standard error."""
+    from rules_engine.cli import rendering
+    from rules_engine.language.diagnostics import Severity
+
+    errors = [finding for finding in rules.diagnostics if finding.severity is Severity.ERROR]
+    if errors:
+        note(rendering.as_text(errors, rules.sources, color=coloured_errors()).rstrip("\n"))
+    for unreadable in rules.unreadable:
+        error(f"{unreadable.path}: {unreadable.message}", "give files or folders that hold .loop files")
 
 
 def _without_known(findings: list[Diagnostic], baseline: Path) -> list[Diagnostic]:
@@ -150,7 +167,9 @@ def events(
     names, aliases = shipped_vocabulary()
     wanted = Vocabulary({*names, *declared}, aliases).find(name)
     if wanted is None or wanted not in declared:
-        raise CommandError(f"there is no event `{name}`{nearest(name.upper(), declared)}", "`rules-engine events` lists all")
+        raise CommandError(
+            f"there is no event `{name}`{nearest(name.upper(), declared)}", "`rules-engine events` lists all"
+        )
     record = _event_record(declared[wanted])
     if format is Format.json:
         print_json({"version": 1, "event": record})
@@ -161,7 +180,7 @@ def events(
 def _event_record(event: Any) -> dict[str, Any]:
     return {
         "event": event.name,
-        "alias": event.alias,
+        "aliases": list(event.aliases),
         "open": event.open,
         "dedup_ms": event.dedup_ms,
         "key": event.key,
@@ -193,8 +212,8 @@ def _print_events(events: list[Any], format: Format) -> None:
 
 
 def _print_event(record: dict[str, Any]) -> None:
-    head = record["event"] + (f' (also "{record["alias"]}")' if record["alias"] else "")
-    say(head)
+    also = ", ".join(f'"{alias}"' for alias in record["aliases"])
+    say(record["event"] + (f" (also {also})" if also else ""))
     if record["documentation"]:
         say(f"  {record['documentation']}")
     made = table("", "field", "type", "also written", "")
@@ -209,7 +228,9 @@ def _print_event(record: dict[str, Any]) -> None:
 
 
 def codegen(
-    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit code 1 if something is stale.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit code 1 if something is stale.")
+    ] = False,
 ) -> None:
     """Generate the Python of the shipped event catalogue."""
     from rules_engine.tools import codegen as generator
@@ -222,7 +243,9 @@ def codegen(
     say("all generated files are up to date" if not stale else "\n".join(f"wrote {path}" for path in stale))
 
 
-def explain(code: Annotated[str, typer.Argument(metavar="CODE", help="The code of a finding, such as RE101.")]) -> None:
+def explain(
+    code: Annotated[str, typer.Argument(metavar="CODE", help="The code of a finding, such as RE101.")],
+) -> None:
     """The page of a finding: what is wrong, an example, and what to write instead."""
     from rules_engine.shipped import shipped
 
@@ -230,7 +253,9 @@ def explain(code: Annotated[str, typer.Argument(metavar="CODE", help="The code o
     known = {page.stem for page in pages.glob("RE*.md")}
     wanted = code.upper()
     if wanted not in known:
-        raise CommandError(f"there is no finding {code}{nearest(wanted, known)}", "`rules-engine lint` names the codes")
+        raise CommandError(
+            f"there is no finding {code}{nearest(wanted, known)}", "`rules-engine lint` names the codes"
+        )
     text = (pages / f"{wanted}.md").read_text(encoding="utf-8")
     if coloured():
         from rich.markdown import Markdown
@@ -241,13 +266,17 @@ def explain(code: Annotated[str, typer.Argument(metavar="CODE", help="The code o
 
 
 def demo(
-    minutes: Annotated[float, typer.Option("--minutes", min=0.05, metavar="N", help="How long it runs.")] = 1.0,
+    minutes: Annotated[
+        float, typer.Option("--minutes", min=0.05, metavar="N", help="How long it runs.")
+    ] = 1.0,
     seed: Annotated[int, typer.Option("--seed", metavar="S", help="The same seed plays the same games.")] = 1,
     fault: Annotated[
         str | None, typer.Option("--fault", help="What goes wrong half way: regression, bad-data or stall.")
     ] = None,
     rules: Annotated[bool, typer.Option("--rules/--no-rules", help="With the rules, or left alone.")] = True,
-    folder: Annotated[Path, typer.Option("--folder", metavar="DIR", help="Where it keeps its files.")] = Path(".demo"),
+    folder: Annotated[Path, typer.Option("--folder", metavar="DIR", help="Where it keeps its files.")] = Path(
+        ".demo"
+    ),
 ) -> None:
     """A small self-play pipeline, live, steered by the shipped rules."""
     from rules_engine.demo.settings import FAULTS

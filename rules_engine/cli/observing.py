@@ -12,6 +12,7 @@ from rules_engine.cli.options import AsFormat, Db, Since, Until, moment_ms, near
 from rules_engine.cli.output import CommandError, Format, console, json_line, note, print_json, say, table
 
 if TYPE_CHECKING:
+    from rules_engine.engine.decision import Firing
     from rules_engine.event import Row
     from rules_engine.store.port import Store
 
@@ -30,9 +31,13 @@ def register(app: typer.Typer) -> None:
 
 
 def tail(
-    type: Annotated[str, typer.Option("--type", metavar="GLOB", help="Only events of these types: TRAINING_*.")] = "*",
+    type: Annotated[
+        str, typer.Option("--type", metavar="GLOB", help="Only events of these types: TRAINING_*.")
+    ] = "*",
     since: Since = None,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with what comes, until Ctrl-C.")] = False,
+    follow: Annotated[
+        bool, typer.Option("-f", "--follow", help="Go on with what comes, until Ctrl-C.")
+    ] = False,
     format: AsFormat = Format.text,
     db: Db = None,
 ) -> None:
@@ -104,11 +109,17 @@ def firings(
         print_json({"version": 1, "firings": [{**firing_record(f.firing), "rules": f.rules} for f in found]})
         return
     for one in found:
-        firing = one.firing
-        say(_firing_line(firing_record(firing)))
-        for effect in firing.effects:
-            say(f"    {effect_text(effect)}")
+        print_firing(one.firing)
     note(f"{len(found)} firing{'s' * (len(found) != 1)}")
+
+
+def print_firing(firing: Firing) -> None:
+    """A decision for people: what fired and why, then what it did."""
+    from rules_engine.tools.records import firing_record
+
+    say(_firing_line(firing_record(firing)))
+    for effect in firing.effects:
+        say(f"    {effect_text(effect)}")
 
 
 def _firings(store: Store, loop: str | None, since_ms: int | None, until_ms: int | None) -> list[Any]:
@@ -191,7 +202,9 @@ def knob_table(records: list[dict[str, Any]]) -> Any:
     made = table("", "knob", "key", "value", "base", "held", right=("value", "base"))
     for one in records:
         held = {None: "", "while": "while active"}.get(one["hold"], f"until {one['until']}")
-        made.add_row(one["knob"], "/".join(map(str, one["key"])), _short(one["value"]), _short(one["base"]), held)
+        made.add_row(
+            one["knob"], "/".join(map(str, one["key"])), _short(one["value"]), _short(one["base"]), held
+        )
     return made
 
 

@@ -15,14 +15,19 @@ if TYPE_CHECKING:
     from rules_engine.config import Settings
     from rules_engine.store.port import Store
 
-Paths = Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="Files or folders; default: rules.")]
-Db = Annotated[Path | None, typer.Option("--db", metavar="FILE", help="The database; default: .rules-engine/events.db.")]
+Paths = Annotated[
+    list[Path] | None, typer.Argument(metavar="[PATH]...", help="Files or folders; default: rules.")
+]
+Db = Annotated[
+    Path | None, typer.Option("--db", metavar="FILE", help="The database; default: .rules-engine/events.db.")
+]
 AsFormat = Annotated[Format, typer.Option("--format", help="For people, or one JSON document.")]
 Rules = Annotated[
     list[Path] | None, typer.Option("--rules", metavar="PATH", help="Rule files or folders; default: rules.")
 ]
 Since = Annotated[
-    str | None, typer.Option("--since", metavar="T", help="From this time on: 10m (ago), or 2026-01-05T08:00Z.")
+    str | None,
+    typer.Option("--since", metavar="T", help="From this time on: 10m (ago), or 2026-01-05T08:00Z."),
 ]
 Until = Annotated[str | None, typer.Option("--until", metavar="T", help="Before this time; same forms.")]
 

@@ -39,7 +39,9 @@ def console(*, error: bool = False) -> Console:
     """A rich console on standard output, or error; colour only on a terminal."""
     from rich.console import Console
 
-    return Console(stderr=error, highlight=False, soft_wrap=not sys.stdout.isatty(), emoji=False, markup=False)
+    return Console(
+        stderr=error, highlight=False, soft_wrap=not sys.stdout.isatty(), emoji=False, markup=False
+    )
 
 
 def table(title: str, *columns: str, right: Iterable[str] = ()) -> Table:
@@ -47,7 +49,9 @@ def table(title: str, *columns: str, right: Iterable[str] = ()) -> Table:
     from rich import box
     from rich.table import Table
 
-    made = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    made = Table(
+        title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+    )
     numbers = set(right)
     for column in columns:
         made.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
@@ -93,6 +97,11 @@ def _colours(stream: Any) -> bool:
 def coloured() -> bool:
     """Whether standard output takes colour."""
     return _colours(sys.stdout)
+
+
+def coloured_errors() -> bool:
+    """Whether standard error takes colour."""
+    return _colours(sys.stderr)
 
 
 def guarded(command: Callable[[], Any]) -> int:

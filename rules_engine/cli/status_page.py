@@ -39,7 +39,10 @@ def _head(line: Any, document: dict[str, Any], db: Path) -> None:
     for trouble in daemon.get("health", {}).get("troubles", []) if daemon["running"] else []:
         line("", trouble, "bold red")
     count = len(rules["loops"])
-    line("rules", f"{rules['hash'][:12]}, {count} loop{'s' * (count != 1)}" if rules["hash"] else "none loaded yet")
+    line(
+        "rules",
+        f"{rules['hash'][:12]}, {count} loop{'s' * (count != 1)}" if rules["hash"] else "none loaded yet",
+    )
     newest = f", newest of {log['time']}" if log["time"] else ""
     line("log", f"{log['head']} rows{newest}, {_bytes(log['bytes'])}, {db}")
     for limit in log["limits"]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Any
 
-from rules_engine.engine.decision import Decision, Firing, StepFailure, Verdict
+from rules_engine.engine.decision import Decision, StepFailure, SwitchedOff, Undelivered, Verdict
 from rules_engine.engine.plan import Key, Plan
 from rules_engine.engine.state import Fork, State
 from rules_engine.event import Row
 from rules_engine.store.port import Change, Letter, PinnedControl
 
 _LONGEST_TRACEBACK = 8_000
+_LIMITS = {"depth": "events led to events too deep", "count": "one event led to too many"}
 
 
 class Batch:
@@ -27,8 +27,8 @@ class Batch:
         self.failures = 0
         #: Why each request was refused, None for granted.
         self.answers: dict[int, str | None] = {}
+        self.switched_off: list[SwitchedOff] = []
         self.reload_requests: list[int] = []
-        self.handovers: list[tuple[Future[dict[str, Any]], dict[str, Any]]] = []
         #: How many requests took effect after the last row.
         self.next_n = next_n
         self._verdicts: dict[tuple[str, Key], Verdict] = {}
@@ -48,7 +48,7 @@ class Batch:
         """Whether there is nothing to commit."""
         return not self.rows and not self.change.controls and not self.change.answered
 
-    def row(self, row: Row, decide: Callable[[Plan, State, Row], Decision]) -> list[Firing]:
+    def row(self, row: Row, decide: Callable[[Plan, State, Row], Decision]) -> None:
         """Decide one row. A step that raises, which is our mistake, is a dead letter, and the next row follows (R5)."""
         self.change.position, self.change.time_ms = row.seq, row.time_ms
         self.rows += 1
@@ -60,9 +60,8 @@ class Batch:
             text = traceback.format_exc()[-_LONGEST_TRACEBACK:]
             what = {"event_id": row.id, "payload": row.payload, "traceback": text}
             self.bury(row.type, f"{type(error).__name__}: {error}", **what)
-            return []
+            return
         self._take(decision)
-        return decision.firings
 
     def pin(self, kind: str, body: dict[str, Any]) -> PinnedControl:
         """A request with its place: after the last row, at that row's time."""
@@ -92,10 +91,12 @@ class Batch:
         change.emitted += decision.emitted
         change.actions += decision.actions
         self._verdicts.update(((verdict.loop, verdict.key), verdict) for verdict in decision.verdicts)
-        change.letters += [self._letter(failure) for failure in decision.failures]
+        change.letters += [self._step_letter(failure) for failure in decision.failures]
+        change.letters += [self._event_letter(one) for one in decision.undelivered]
+        self.switched_off += decision.switched_off
         self.failures += len(decision.failures)
 
-    def _letter(self, failure: StepFailure) -> Letter:
+    def _step_letter(self, failure: StepFailure) -> Letter:
         body = {
             "key": list(failure.key),
             "position": failure.position,
@@ -103,6 +104,18 @@ class Batch:
             "traceback": failure.traceback[-_LONGEST_TRACEBACK:],
         }
         return Letter("step", failure.loop, failure.error, 1, body, self.time_ms)
+
+    def _event_letter(self, one: Undelivered) -> Letter:
+        reason = f"{_LIMITS[one.reason]}: {' -> '.join(one.path)}"
+        body = {
+            "loop": one.loop,
+            "key": list(one.key),
+            "position": one.position,
+            "rules": self.plan.hash,
+            "payload": one.payload,
+            "path": list(one.path),
+        }
+        return Letter("event", one.type, reason, 1, body, one.time_ms)
 
     def bury(self, name: str, reason: str, **body: Any) -> None:
         """Leave a dead letter about the last row."""

@@ -1,4 +1,4 @@
-"""What operators ask of the engine: how a request is written, and what makes it unacceptable.
+"""What operators ask of the engine: how a request is written, and how its answer is kept.
 
 A request lies in the store's inbox until the evaluator pins it to a place in the log, in the commit in which it
 takes effect; what became of it is left as a fact for whoever asked.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from rules_engine.engine.plan import Plan
 from rules_engine.store.port import Control
 
 #: Kinds of request. `swap` is never asked for: the evaluator pins it when the rules were reloaded.
@@ -41,34 +40,6 @@ def set_knob(knob: str, key: tuple[Any, ...], value: Any, for_ms: int | None = N
 def reload() -> Control:
     """Read the rules again."""
     return Control(RELOAD, {})
-
-
-def refusal(control: Control, plan: Plan) -> str | None:
-    """Why a request cannot be granted under these rules; None if it can."""
-    body = control.body
-    if control.kind in (OFF, ON):
-        known = body.get("loop") in plan.by_name
-        return None if known else f"there is no loop `{body.get('loop')}`"
-    if control.kind == KNOB:
-        return _knob_refusal(plan, body)
-    return f"there is no request of kind `{control.kind}`"
-
-
-def _knob_refusal(plan: Plan, body: Mapping[str, Any]) -> str | None:
-    knob = plan.knobs.get(body.get("knob", ""))
-    key, value = body.get("key"), body.get("value")
-    if knob is None:
-        return f"there is no knob `{body.get('knob')}`"
-    if not isinstance(key, list) or len(key) != len(knob.per):
-        wanted = ", ".join(knob.per) or "no key"
-        return f"`{knob.name}` takes {wanted}"
-    if knob.keys is not None and tuple(key) not in knob.keys:
-        return f"`{knob.name}` has no key {'/'.join(map(str, key))}"
-    if knob.words:
-        return None if value in knob.words else f"`{knob.name}` is one of {', '.join(knob.words)}"
-    if isinstance(value, bool) or not isinstance(value, int | float) or not knob.low <= value <= knob.high:
-        return f"`{knob.name}` lies in {knob.low:g}..{knob.high:g}, not {value!r}"
-    return None
 
 
 def answered(kept: object, answers: Mapping[int, str | None]) -> dict[str, str | None]:

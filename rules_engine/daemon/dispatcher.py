@@ -35,7 +35,6 @@ class DispatchLimits:
     """`poll_ms` is how often owed actions are looked for when nothing announced them."""
 
     default_timeout_ms: int = 60_000
-    expiry_ms: int = 24 * 3_600_000
     lease_ms: int = 10_000
     max_running: int = 64
     poll_ms: int = 100
@@ -119,6 +118,16 @@ class Dispatcher:
         """How many handlers run now."""
         return len(self._attempts)
 
+    @property
+    def busy(self) -> bool:
+        """Whether something runs, or ended and is not settled yet."""
+        return bool(self._attempts or self._ended or self._unsettled)
+
+    def pause(self, limit_ms: float) -> None:
+        """Until a handler ends or somebody wakes it, at most so long."""
+        self._wake.wait(limit_ms / 1_000)
+        self._wake.clear()
+
     # ---- the loop --------------------------------------------------------------------------------
 
     def run(self, stopping: threading.Event) -> None:
@@ -150,7 +159,11 @@ class Dispatcher:
         for attempt in left:
             attempt.running.cancel()
             self._forget(attempt.claim)
-            self._settle(attempt.claim, Retry(self._store.now_ms(), "interrupted: the worker was stopped"), "interrupted")
+            self._settle(
+                attempt.claim,
+                Retry(self._store.now_ms(), "interrupted: the worker was stopped"),
+                "interrupted",
+            )
         self._flush()
         return not left
 
@@ -174,9 +187,7 @@ class Dispatcher:
             return
         now_ms = self._store.now_ms()
         for claim in self._store.claim(actions, self._worker, free, self._limits.lease_ms, now_ms):
-            if now_ms - claim.action.time_ms >= self._limits.expiry_ms:
-                self._settle(claim, Dead("it waited longer than actions are kept"), "expired")
-            elif claim.attempt > claim.action.retries + 1 + MAX_LOST_ATTEMPTS:
+            if claim.attempt > claim.action.retries + 1 + MAX_LOST_ATTEMPTS:
                 self._settle(claim, Dead("its worker died in each attempt"), "given up")
             else:
                 self._start(claim)
@@ -186,7 +197,9 @@ class Dispatcher:
         stuck = Counter(self._abandoned.values())
         full = {name for name, count in stuck.items() if count >= MAX_ABANDONED}
         for name in full - self._closed:
-            log.error("handler closed: too many of its calls never ended", handler=name, abandoned=stuck[name])
+            log.error(
+                "handler closed: too many of its calls never ended", handler=name, abandoned=stuck[name]
+            )
         for name in self._closed - full:
             log.info("handler open again", handler=name)
         self._closed = full
@@ -265,7 +278,9 @@ class Dispatcher:
             if attempt is not None:
                 attempt.running.cancel()
                 self.counts.late += 1
-                log.warning("claim lost: another worker may perform it too", action=attempt.claim.action.action)
+                log.warning(
+                    "claim lost: another worker may perform it too", action=attempt.claim.action.action
+                )
 
     def _conclude(self, claim: Claim, how: Ended) -> None:
         action = claim.action
@@ -288,7 +303,11 @@ class Dispatcher:
 
     def _count(self, one: _Settlement, taken: bool) -> None:
         action = one.claim.action
-        facts: dict[str, Any] = {"action": action.action, "key": list(action.key), "attempt": one.claim.attempt}
+        facts: dict[str, Any] = {
+            "action": action.action,
+            "key": list(action.key),
+            "attempt": one.claim.attempt,
+        }
         if not taken:
             self.counts.late += 1
             log.warning("action ended after its claim was lost", **facts)
@@ -297,7 +316,9 @@ class Dispatcher:
             log.info("action done", **facts)
         elif isinstance(one.result, Retry):
             self.counts.failed += 1
-            log.warning("action failed, will be tried again", **facts, of=action.retries + 1, error=one.result.error)
+            log.warning(
+                "action failed, will be tried again", **facts, of=action.retries + 1, error=one.result.error
+            )
         else:
             self.counts.failed += 1
             self.counts.dead += 1
@@ -308,19 +329,19 @@ class Dispatcher:
 
 
 def bound_row(action: OwedAction) -> Row:
-    """The event that led to an action, as the row it was in the log."""
-    t = action.trigger
+    """The event that led to an action, as the row it was in the log; for a driven knob, the change of it."""
+    bound = action.trigger
+    if "knob" in bound:
+        bound = {"type": f"change of {bound['knob']}", "payload": bound}
     return Row(
         seq=action.position,
-        time_ms=t.get("time_ms", action.time_ms),
-        kind=Kind(t.get("kind", Kind.EVENT)),
-        id=t.get("id", ""),
-        type=t.get("type", ""),
-        payload=t.get("payload", {}),
-        source=t.get("source", ""),
-        cause=t.get("cause"),
-        chain=t.get("chain"),
-        depth=t.get("depth", 0),
+        time_ms=bound.get("time_ms", action.time_ms),
+        kind=Kind.EVENT,
+        id=bound.get("id", action.idempotency_key),
+        type=bound["type"],
+        payload=bound["payload"],
+        chain=bound.get("chain"),
+        depth=bound.get("depth", 0),
     )
 
 

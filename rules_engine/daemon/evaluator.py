@@ -8,19 +8,20 @@ daemon took over ends the evaluator, any other trouble makes it read position an
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rules_engine.daemon import control, facts
 from rules_engine.daemon.batch import Batch
-from rules_engine.daemon.breaker import Breaker
 from rules_engine.daemon.log import log
 from rules_engine.daemon.reloader import Reload
-from rules_engine.engine.control import apply_control
+from rules_engine.engine.control import ControlRefused, apply_control
 from rules_engine.engine.handover import handover
 from rules_engine.engine.plan import Plan
+from rules_engine.engine.runtime import runtime_of
 from rules_engine.engine.state import State
 from rules_engine.engine.step import decide
 from rules_engine.event import Row
@@ -64,15 +65,14 @@ class Evaluator:
         self._store = store
         self._lease = lease
         self._batch_rows = self._page_rows = batch_rows
-        self._breaker = Breaker(max_firings_per_minute)
+        self._max_firings_per_minute = max_firings_per_minute
         self._state = State()
         self._position = 0
         self._time_ms = 0
         self._next_n = 0
         self._plan: Plan | None = None
         self._dirty = False
-        self._swap_lock = threading.Lock()
-        self._swaps: list[_Swap] = []
+        self._swaps: deque[_Swap] = deque()
         self._changed = threading.Event()
         self._idle = threading.Event()
         self.active_hash = ""
@@ -81,6 +81,11 @@ class Evaluator:
         self.trouble: str | None = None
         self.on_commit: Callable[[], None] = lambda: None
         self.on_reload_asked: Callable[[int], None] = lambda _: None
+
+    @property
+    def loop_count(self) -> int:
+        """How many loops decide now."""
+        return len(self._plan.loops) if self._plan is not None else 0
 
     # ---- beginning ---------------------------------------------------------------------------------
 
@@ -132,8 +137,7 @@ class Evaluator:
     def swap(self, rules: RuleSet) -> Future[dict[str, Any]]:
         """Let this rule set decide from the next place on; the result tells what became of each loop's state."""
         one = _Swap(rules, Future())
-        with self._swap_lock:
-            self._swaps.append(one)
+        self._swaps.append(one)
         self.wake()
         return one.done
 
@@ -145,7 +149,9 @@ class Evaluator:
 
     def run(self, stopping: threading.Event) -> None:
         """Work until `stopping` is set. Raises `Fenced` when another daemon took over, and what no waiting mends."""
-        listener = threading.Thread(target=self._listen, args=(stopping,), name="rules-engine listener", daemon=True)
+        listener = threading.Thread(
+            target=self._listen, args=(stopping,), name="rules-engine listener", daemon=True
+        )
         listener.start()
         while not stopping.is_set():
             self._changed.clear()
@@ -182,41 +188,31 @@ class Evaluator:
         return min(_LISTEN_MS, max(_TICK_EVERY_MS, due - self._store.now_ms()))
 
     def turn(self) -> bool:
-        """One batch; False if there was nothing to do."""
+        """One batch, then the swap that waits; False if there was nothing to do."""
         if self._dirty:
             self._read_state()
         requests = self._store.asked()
-        with self._swap_lock:
-            swaps, self._swaps = self._swaps, []
-        try:
-            batch = self._decide(requests, swaps)
-            done = batch.empty or self._commit(batch)
-        except BaseException:
-            self._put_off(swaps)
-            raise
-        if batch.empty:
-            return False
-        if done:
+        swap = self._swaps[0] if self._swaps else None
+        batch = self._decide(requests, wanted=swap is not None)
+        did = not batch.empty
+        if did and self._commit(batch):
             self._after(batch)
-        else:
-            self._put_off(swaps)
+        if swap is None:
+            return did
+        self._hand_over(swap)
         return True
 
-    def _put_off(self, swaps: list[_Swap]) -> None:
-        with self._swap_lock:
-            self._swaps = swaps + self._swaps
-
-    def _decide(self, requests: list[Control], swaps: list[_Swap]) -> Batch:
-        rows = self._rows(wanted=bool(swaps) or any(r.kind != control.RELOAD for r in requests))
-        batch = Batch(self._plan or NO_RULES, self._state, self._position, self._time_ms, self._next_n)
-        for row in rows:
-            for loop in self._breaker.tripped(batch.row(row, decide)):
-                self._switch_off(batch, loop)
+    def _decide(self, requests: list[Control], *, wanted: bool) -> Batch:
+        wanted = wanted or any(request.kind != control.RELOAD for request in requests)
+        batch = self._batch()
+        for row in self._rows(wanted=wanted):
+            batch.row(row, decide)
         for request in requests:
             batch.answers[request.id] = self._grant(batch, request)
-        for one in swaps:
-            self._hand_over(batch, one)
         return batch
+
+    def _batch(self) -> Batch:
+        return Batch(self._plan or NO_RULES, self._state, self._position, self._time_ms, self._next_n)
 
     def _rows(self, *, wanted: bool) -> Iterable[Row]:
         """What to decide next. At the head of the log a tick is let in when a timer is overdue, or a place is wanted."""
@@ -245,37 +241,41 @@ class Evaluator:
         if request.kind == control.RELOAD:
             batch.reload_requests.append(request.id)
             return None
-        if (reason := control.refusal(request, batch.plan)) is not None:
-            return reason
+        pinned = batch.pin(request.kind, request.body)
         try:
-            self._apply(batch, request.kind, request.body)
-        except Exception as error:  # a mistake of ours must not stop the engine
+            decision = apply_control(
+                batch.plan, batch.fork, pinned.kind, pinned.body, pinned.after, pinned.time_ms, pinned.n
+            )
+        except ControlRefused as refused:
+            return str(refused)
+        except Exception as error:  # noqa: BLE001 - a mistake of ours must not stop the engine
             log.exception("a request failed, which is a mistake of rules-engine", kind=request.kind)
             return f"it failed: {type(error).__name__}: {error}"
+        batch.control(pinned, decision)
         log.info("request granted", kind=request.kind, **request.body)
         return None
 
-    def _apply(self, batch: Batch, kind: str, body: dict[str, Any]) -> None:
-        pinned = batch.pin(kind, body)
-        batch.control(pinned, apply_control(batch.plan, batch.fork, pinned))
-
-    def _switch_off(self, batch: Batch, loop: str) -> None:
-        self._apply(batch, control.OFF, {"loop": loop, "reason": "it fired without end", "for_ms": None})
-        log.error("loop switched off: it fired without end", loop=loop, on_again=f"rules-engine on {loop}")
-
-    def _hand_over(self, batch: Batch, one: _Swap) -> None:
-        assert one.rules.plan is not None
+    def _hand_over(self, swap: _Swap) -> None:
+        """Swap the rule set here, after the last row, in a commit of its own."""
+        plan = swap.rules.plan
+        assert plan is not None
+        batch = self._batch()
+        pinned = batch.pin(control.SWAP, {"hash": swap.rules.hash})
         try:
-            result = handover(batch.plan, one.rules.plan, batch.fork, batch.time_ms)
-            self._store.keep_rules(one.rules.hash, dict(one.rules.texts))
-        except StoreError:
-            raise
-        except Exception as error:
-            one.done.set_exception(error)
+            runtime_of(plan).firings_per_minute = self._max_firings_per_minute
+            decision, report = handover(self._plan, plan, self._state, pinned.after, pinned.time_ms)
+        except Exception as error:  # noqa: BLE001 - told to whoever asked for the swap
+            self._swaps.popleft()
+            swap.done.set_exception(error)
             return
-        batch.control(batch.pin(control.SWAP, {"hash": one.rules.hash}), result.decision)
-        batch.swapped(one.rules.plan)
-        batch.handovers.append((one.done, result.report))
+        self._store.keep_rules(swap.rules.hash, dict(swap.rules.texts))
+        batch.control(pinned, decision)
+        batch.swapped(plan)
+        if self._commit(batch):
+            self._after(batch)
+            self._store.put_fact(facts.SWAPPED_AT, self._position)
+            self._swaps.popleft()
+            swap.done.set_result({what: _listed(loops) for what, loops in asdict(report).items()})
 
     # ---- committing --------------------------------------------------------------------------------
 
@@ -319,18 +319,35 @@ class Evaluator:
         self.active_hash = batch.plan.hash
         for firing in batch.change.firings:
             log.info("fired", loop=firing.loop, key="/".join(map(str, firing.key)), cause=firing.cause)
+        for switched in batch.switched_off:
+            log.error(
+                "loop switched off",
+                loop=switched.loop,
+                reason=switched.reason,
+                on_again=f"rules-engine on {switched.loop}",
+            )
         for letter in batch.change.letters:
             log.error("dead letter", kind=letter.kind, name=letter.name, reason=letter.reason)
+        if any(cell.part == "off" for cell in batch.change.cells):
+            self._tell_switches()
         if batch.change.actions:
             self.on_commit()
-        if batch.handovers:
-            self._store.put_fact(facts.SWAPPED_AT, self._position)
-        for done, report in batch.handovers:
-            done.set_result(report)
         if batch.answers:
-            self._store.put_fact(facts.ANSWERS, control.answered(self._store.fact(facts.ANSWERS), batch.answers))
+            self._store.put_fact(
+                facts.ANSWERS, control.answered(self._store.fact(facts.ANSWERS), batch.answers)
+            )
         for number in batch.reload_requests:
             self.on_reload_asked(number)
+
+    def _tell_switches(self) -> None:
+        """Leave word of the loops that are switched off: `status` must not look through all cells for them."""
+        loops = self._plan.loops if self._plan is not None else ()
+        bodies = {loop.name: self._state.get(f"loop:{loop.name}", (), "off") for loop in loops}
+        self._store.put_fact(facts.SWITCHED_OFF, {name: body for name, body in bodies.items() if body})
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 #: What decides before the first rule set is there.

@@ -13,7 +13,6 @@ from typing import Any, Final
 from rules_engine.daemon.reloader import Reload
 from rules_engine.engine.plan import KnobPlan, StepPlan
 from rules_engine.language.diagnostics import Diagnostic
-from rules_engine.language.program import Program
 from rules_engine.language.source import Source
 from rules_engine.pipeline import RuleSet
 
@@ -27,6 +26,8 @@ LAST_RELOAD: Final = "last_reload"
 HEALTH: Final = "health"
 #: The position of the last swap, so that it is found without reading all controls.
 SWAPPED_AT: Final = "swapped_at"
+#: Loops that an operator or the breaker switched off: name to `{"reason", "until", "by"}`.
+SWITCHED_OFF: Final = "switched_off"
 #: What became of the latest requests of operators, by request id.
 ANSWERS: Final = "answers"
 
@@ -51,16 +52,6 @@ def rules_fact(rules: RuleSet, time_ms: int) -> dict[str, Any]:
         ],
         "knobs": {name: asdict(knob) for name, knob in rules.plan.knobs.items()},
         "actions": {action.name: list(action.parameters) for action in rules.program.actions.values()},
-        "events": own_events(rules.program),
-    }
-
-
-def own_events(program: Program) -> dict[str, dict[str, Any]]:
-    """The events that the user declared: name to its other name."""
-    return {
-        event.name: {"alias": event.alias, "dedup_ms": event.dedup_ms}
-        for event in program.events.values()
-        if not event.from_catalogue
     }
 
 

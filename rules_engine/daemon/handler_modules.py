@@ -44,7 +44,11 @@ def _import(name: str, spec: str) -> ModuleType:
     except KeyboardInterrupt:
         raise
     except ModuleNotFoundError as error:
-        if not is_file and error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+        if (
+            not is_file
+            and error.name is not None
+            and (name == error.name or name.startswith(f"{error.name}."))
+        ):
             raise HandlersError(
                 f"there is no module `{name}` in the working folder or among the installed ones;"
                 " give a dotted module or the path of a .py file"

@@ -93,7 +93,9 @@ class Handler:
         parameters = list(signature.parameters.values())
         positional = [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY and p.default is p.empty]
         if positional:
-            raise HandlersError(f"{where}, for {action}: `{positional[0]}` cannot be given by name; take out the `/`")
+            raise HandlersError(
+                f"{where}, for {action}: `{positional[0]}` cannot be given by name; take out the `/`"
+            )
         named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
         return cls(
             action=action,
@@ -181,7 +183,9 @@ def _calls(thing: object, made: dict[type, object]) -> list[tuple[str, Callable[
 def _check_name(name: object) -> str:
     handler, dot, verb = name.partition(".") if isinstance(name, str) else ("", "", "")
     if not (dot and handler.isidentifier() and verb.isidentifier()):
-        raise HandlersError(f'an action has two names, as in @action("RollbackManager.roll_back"), not {name!r}')
+        raise HandlersError(
+            f'an action has two names, as in @action("RollbackManager.roll_back"), not {name!r}'
+        )
     return f"{handler}.{verb}"
 
 

@@ -52,7 +52,9 @@ class Running:
         except RuntimeError:  # the loop is closed, and with it all its tasks
             return
 
-    def start_on(self, loop: asyncio.AbstractEventLoop, work: Callable[[], Coroutine[Any, Any, None]]) -> bool:
+    def start_on(
+        self, loop: asyncio.AbstractEventLoop, work: Callable[[], Coroutine[Any, Any, None]]
+    ) -> bool:
         """Run `work` on a loop that runs in another thread, or later in this one; False if it is closed."""
         self._loop = loop
         context = contextvars.copy_context()

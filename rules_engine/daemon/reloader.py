@@ -127,7 +127,11 @@ class Reloader:
             return None
         self._seen = files
         rules = check_files(*files)
-        reload = self._swapped(rules, requests) if rules.ok else Reload(False, rules.hash, rules, requests=requests)
+        reload = (
+            self._swapped(rules, requests)
+            if rules.ok
+            else Reload(False, rules.hash, rules, requests=requests)
+        )
         _tell(reload)
         self._report(reload)
         return reload
@@ -159,7 +163,9 @@ def _look(paths: Sequence[Path]) -> list[tuple[str, int, int, int]]:
 
 def _look_at(paths: Sequence[Path]) -> Iterator[tuple[str, int, int, int]]:
     for path in paths:
-        names = (os.path.join(parent, n) for parent, _, ns in os.walk(path) for n in ns if n.endswith(".loop"))
+        names = (
+            os.path.join(parent, n) for parent, _, ns in os.walk(path) for n in ns if n.endswith(".loop")
+        )
         for name in names if path.is_dir() else [str(path)]:
             try:
                 status = os.stat(name)  # noqa: PTH116 - a Path per file and second is waste
@@ -172,7 +178,11 @@ def _tell(reload: Reload) -> None:
     rules = reload.rules
     if reload.ok:
         if reload.handover:
-            counts = {what: len(loops) for what, loops in reload.handover.items() if isinstance(loops, list) and loops}
+            counts = {
+                what: len(loops)
+                for what, loops in reload.handover.items()
+                if isinstance(loops, list) and loops
+            }
             log.info("rules reloaded", hash=reload.hash[:12], files=rules.file_count, **counts)
         else:
             log.info("rules are as before", hash=reload.hash[:12])

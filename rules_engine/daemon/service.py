@@ -6,12 +6,13 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rules_engine.daemon import facts
+from rules_engine.daemon.declared_events import DECLARED_EVENTS, declared_events
 from rules_engine.daemon.dispatcher import Dispatcher, DispatchLimits
 from rules_engine.daemon.evaluator import Evaluator
 from rules_engine.daemon.handlers import Handler, HandlersError, unfit
@@ -47,8 +48,8 @@ class ServiceOptions:
     rules: tuple[Path, ...] = (Path("rules"),)
     batch_rows: int = 256
     lease_ms: int = 10_000
-    settle_ms: int = 50
     max_firings_per_minute: int = 600
+    settle_ms: int = 50
     watch: bool = True
     keep_last_good: bool = True
     drain_ms: int = 8_000
@@ -159,7 +160,9 @@ class Service:
 
     def _check_handlers(self, rules: RuleSet) -> None:
         assert rules.program is not None
-        problems = unfit(self._handlers, {a.name: tuple(a.parameters) for a in rules.program.actions.values()})
+        problems = unfit(
+            self._handlers, {a.name: tuple(a.parameters) for a in rules.program.actions.values()}
+        )
         if problems:
             raise HandlersError("; ".join(problems))
 
@@ -229,6 +232,7 @@ class Service:
             for problem in problems:
                 log.error("handler does not fit the rules", problem=problem)
             self._store.put_fact(facts.RULES, facts.rules_fact(reload.rules, self._store.now_ms()))
+            self._store.put_fact(DECLARED_EVENTS, declared_events(reload.rules.program))
         self._store.put_fact(facts.LAST_RELOAD, facts.reload_fact(reload, self._store.now_ms()))
 
     def reload(self) -> None:
@@ -272,6 +276,14 @@ class Service:
             self._failure = reason
             log.error("the daemon stops", reason=reason)
         self._stopping.set()
+
+    def summary(self) -> dict[str, Any]:
+        """A few numbers for the log."""
+        health = self.health()
+        numbers = {"rows": health["rows"]}
+        if self._evaluator is not None:
+            numbers |= {"rules": self._evaluator.active_hash[:12], "loops": self._evaluator.loop_count}
+        return numbers | {f"actions_{k}": v for k, v in (health["actions"] or {}).items() if v}
 
     def request_stop(self) -> None:
         """Begin to end; returns at once. Safe in a signal handler and from any thread."""
@@ -323,14 +335,3 @@ class Service:
                 self._store.renew(self._lease, self._options.lease_ms)
             if idle:
                 return
-
-
-def stored_rules_of(store: Store, hash: str) -> RuleSet | None:
-    """A rule set by its hash, from the texts in the store."""
-    texts = store.rules(hash)
-    return check_texts(texts) if texts is not None else None
-
-
-def paths_of(given: Sequence[str | Path]) -> tuple[Path, ...]:
-    """Rule paths as paths."""
-    return tuple(Path(path) for path in given)

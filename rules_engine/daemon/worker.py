@@ -39,6 +39,11 @@ class Worker:
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
+    @property
+    def actions(self) -> list[str]:
+        """What it can perform."""
+        return sorted(self._handlers)
+
     def start(self) -> None:
         """Begin to perform."""
         rules = self._store.fact(facts.RULES) or {}

@@ -67,7 +67,7 @@ def _daemon(store: Store) -> dict[str, Any]:
 def _rules(store: Store) -> dict[str, Any]:
     fact = store.fact(facts.RULES) or {"hash": None, "loops": []}
     fired = store.firing_counts()
-    switched_off = operator_offs(store)
+    switched_off = _switched_off(store)
     loops = []
     for loop in fact["loops"]:
         off = switched_off.get(loop["loop"])
@@ -84,8 +84,21 @@ def _rules(store: Store) -> dict[str, Any]:
     return {"hash": fact["hash"], "loops": loops, "last_reload": _last_reload(store)}
 
 
+def _switched_off(store: Store) -> dict[str, dict[str, Any]]:
+    """Loops that an operator, or the breaker, switched off, with reason and end."""
+    now_ms = store.now_ms()
+    return {
+        loop: {"reason": body["reason"], "until": None if body["until"] is None else time_text(body["until"])}
+        for loop, body in (store.fact(facts.SWITCHED_OFF) or {}).items()
+        if body["until"] is None or body["until"] > now_ms
+    }
+
+
 def _last_reload(store: Store) -> dict[str, Any] | None:
     fact = store.fact(facts.LAST_RELOAD)
     if fact is None:
         return None
-    return {"time": time_text(fact["time_ms"]), **{k: v for k, v in fact.items() if k not in ("time_ms", "requests")}}
+    return {
+        "time": time_text(fact["time_ms"]),
+        **{k: v for k, v in fact.items() if k not in ("time_ms", "requests")},
+    }
