@@ -15,7 +15,10 @@ from rules_engine.demo.play import Record, samples_of
 
 @dataclass(frozen=True)
 class Export:
-    """A written file and what is in it. `worker` numbers the self-play worker that made it."""
+    """A written file, the games as played, and the samples in it: repeated games count once.
+
+    `worker` numbers the self-play worker that made it.
+    """
 
     path: Path
     round: int
@@ -25,17 +28,19 @@ class Export:
 
 
 def write(path: Path, game: Game, record: Record, *, round_: int, worker: int) -> Export:
-    """Write the games of one worker as training data.
+    """Write the games of one worker as training data, each game once.
 
     Like most exporters it takes the results as the worker reports them: to check them costs a replay
     of every game, which is what the quality monitor does for a sample.
     """
-    samples = samples_of(game, record)
+    _, first = np.unique(record.moves, axis=0, return_index=True)
+    different = Record(record.moves[np.sort(first)], record.results[np.sort(first)])
+    samples = samples_of(game, different)
     with path.open("wb") as file:
         np.savez(
             file,
-            moves=record.moves,
-            results=record.results,
+            moves=different.moves,
+            results=different.results,
             boards=samples.boards.astype(np.int8),
             targets=samples.results,
         )

@@ -45,8 +45,9 @@ class RunSettings:
 
     @property
     def fault_round(self) -> int:
-        """When it happens: after a good third of the run."""
-        return max(2, round(self.rounds * 0.35))
+        """When it happens. A stall is slow to show and slow to mend, a regression is neither."""
+        share = {"stall": 0.2, "bad-data": 0.35, "regression": 0.5}[self.fault or "regression"]
+        return max(2, round(self.rounds * share))
 
     def hours(self, round_: int) -> float:
         """The time of a round on the scale of the rules, in hours since the start."""

@@ -86,6 +86,15 @@ def test_an_export_holds_what_was_played(tmp_path: Path) -> None:
     assert np.array_equal(samples.results, made.samples.results)
 
 
+def test_an_export_holds_repeated_games_once(tmp_path: Path) -> None:
+    record = played(80, varied=False)[0]
+    made = exports.write(tmp_path / "r001_w0.npz", GAME, record, round_=1, worker=0)
+    read, samples = exports.read(made.path)
+    assert len(made.record) == 20
+    assert len(read) == 1
+    assert len(samples) == (record.moves[0] >= 0).sum()
+
+
 def test_the_window_forgets_old_exports_and_bad_ones(tmp_path: Path) -> None:
     record = played(8)[0]
     window = exports.ReplayWindow(rounds=2)
