@@ -131,6 +131,15 @@ def listed(words: Iterable[str], quote: str = "`", most: int = 8) -> str:
     return f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
+def duration_text(ms: int) -> str:
+    """Milliseconds as one would write them: `1h30m`."""
+    text = ""
+    for size, unit in ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms")):
+        count, ms = divmod(ms, size)
+        text += f"{count}{unit}" if count else ""
+    return text or "0s"
+
+
 def _distance(left: str, right: str, limit: int) -> int:
     """The edit distance with swaps, or some number above `limit`."""
     if abs(len(left) - len(right)) > limit:

@@ -89,7 +89,9 @@ class Effects:
         for part in key:
             self._check_known(part, f"`{knob.name}` is not set")
         all_keys = effect.keyed and effect.key is None
-        return program.SetEffect(effect.span, condition, knob, key, all_keys, effect.op, value, hold)
+        return program.SetEffect(
+            effect.span, condition, knob, key, all_keys, effect.op, value, hold, effect.knob.span
+        )
 
     def _hold(self, effect: syntax.Set) -> int | Literal["active"] | None:
         if not isinstance(effect.duration, syntax.Duration):
@@ -149,7 +151,7 @@ class Effects:
         unknown = [part.name.text for part in effect.payload if part.name.text not in spelled]
         self._missing(effect.event, event.span, missing, unknown)
         payload = tuple((name, value) for name, (_, value) in given.items())
-        return program.EmitEffect(effect.span, condition, event, payload)
+        return program.EmitEffect(effect.span, condition, event, payload, effect.event.span)
 
     def _may_send(
         self, event: program.EventDecl, name: syntax.Name, spelled: Mapping[str, program.FieldDecl]
@@ -195,7 +197,9 @@ class Effects:
         unknown = [name for name in unknown if all(name not in decl.spellings for decl in parameters)]
         self._missing(effect.action, action.span, missing, unknown)
         arguments = tuple((decl.name, given[decl.name][1]) for decl in parameters if decl.name in given)
-        return program.DoEffect(effect.span, condition, action, arguments, retries, every_ms, timeout_ms)
+        return program.DoEffect(
+            effect.span, condition, action, arguments, retries, every_ms, timeout_ms, effect.action.span
+        )
 
     def _parameter(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rules_engine.language import program, syntax
-from rules_engine.language.catalog import did_you_mean, listed
+from rules_engine.language.catalog import did_you_mean, duration_text, listed
 from rules_engine.language.diagnostics import Code, Diagnostic, Severity
 from rules_engine.language.names import NOT_A_DURATION, described
 from rules_engine.language.scope import Scope, Typer, joined_type, unclear
@@ -164,15 +164,8 @@ def _unit_fault(left: program.Expr, right: program.Expr) -> Diagnostic | None:
         return None
     advice = "write the unit, as in 10m"
     if isinstance(number, program.Const) and isinstance(number.value, int | float):
-        advice = f"write the unit: {_with_unit(number.value)}"
+        advice = f"write the unit: {duration_text(round(number.value * 1000))}"
     return NOT_A_DURATION.at(number.span, "this is a plain number, the other side is a duration", help=advice)
-
-
-def _with_unit(seconds: float) -> str:
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m"), (1, "s")):
-        if seconds >= size and seconds % size == 0:
-            return f"{round(seconds / size)}{unit}"
-    return f"{round(seconds * 1000)}ms"
 
 
 def _comparable(one: Type, other: Type) -> bool:

@@ -322,7 +322,7 @@ Trigger = Events
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """`set`, `emit` or `do`; `condition` is what stands behind `if`."""
+    """`set`, `emit` or `do`; `condition` is what stands behind `if`. `target` is the name that it acts on."""
 
     span: Span
     condition: Expr | None
@@ -338,6 +338,7 @@ class SetEffect(Effect):
     op: Literal["=", "+=", "-=", "*="]
     value: Expr
     hold: int | Literal["active"] | None
+    target: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +347,7 @@ class EmitEffect(Effect):
 
     event: EventDecl
     payload: tuple[tuple[str, Expr], ...]
+    target: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,6 +359,7 @@ class DoEffect(Effect):
     retries: int
     every_ms: int
     timeout_ms: int | None
+    target: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)

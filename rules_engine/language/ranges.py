@@ -31,36 +31,41 @@ def of_type(its_type: Type) -> Region | None:
     return None
 
 
-def bounds(expr: program.Expr, locals: Mapping[str, program.Expr]) -> Interval:
-    """An interval that every known value of a numeric expression lies in."""
+def bounds(expr: program.Expr, locals: Mapping[str, program.Expr], least: Fraction | None = None) -> Interval:
+    """An interval that every known value of a numeric expression lies in.
+
+    `least` stands in for the lower end of fields that declare none.
+    """
     match expr:
         case program.Const(value=value):
             point = exact(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
             return Interval(point, point)
         case program.LocalRead(name=name) if name in locals:
-            return bounds(locals[name], locals)
+            return bounds(locals[name], locals, least)
         case program.Unary(op="-", operand=operand):
-            return _times(bounds(operand, locals), Interval(Fraction(-1), Fraction(-1)))
+            return _times(bounds(operand, locals, least), Interval(Fraction(-1), Fraction(-1)))
         case program.Binary():
-            return _of_binary(expr, locals)
+            return _of_binary(expr, locals, least)
         case program.Match(arms=arms):
-            return _hull([bounds(arm.value, locals) for arm in arms])
+            return _hull([bounds(arm.value, locals, least) for arm in arms])
         case program.FunctionCall():
-            return _of_function(expr, locals)
+            return _of_function(expr, locals, least)
         case program.Aggregate(function="count" | "distinct") | program.Streak():
             return Interval(Fraction(0), None)
         case program.Aggregate(function=function, sample=sample) if sample and function in _AMONG_SAMPLES:
-            return bounds(sample, locals)
+            return bounds(sample, locals, least)
         case program.Prev(sample=sample):
-            return bounds(sample, locals)
+            return bounds(sample, locals, least)
     region = of_type(expr.type)
     if isinstance(region, Numbers):
-        return _hull(list(region.intervals))
+        span = _hull(list(region.intervals))
+        assumed = span.low is None and isinstance(expr, program.FieldRead)
+        return Interval(least, span.high) if assumed else span
     return ANYTHING
 
 
-def _of_binary(expr: program.Binary, locals: Mapping[str, program.Expr]) -> Interval:
-    left, right = bounds(expr.left, locals), bounds(expr.right, locals)
+def _of_binary(expr: program.Binary, locals: Mapping[str, program.Expr], least: Fraction | None) -> Interval:
+    left, right = bounds(expr.left, locals, least), bounds(expr.right, locals, least)
     match expr.op:
         case "+":
             return _plus(left, right)
@@ -75,13 +80,15 @@ def _of_binary(expr: program.Binary, locals: Mapping[str, program.Expr]) -> Inte
     return ANYTHING
 
 
-def _of_function(expr: program.FunctionCall, locals: Mapping[str, program.Expr]) -> Interval:
+def _of_function(
+    expr: program.FunctionCall, locals: Mapping[str, program.Expr], least: Fraction | None
+) -> Interval:
     if any(isinstance(argument, program.KnobRead) and argument.all_keys for argument in expr.arguments):
         knob = next(argument.knob for argument in expr.arguments if isinstance(argument, program.KnobRead))
         if expr.function == "sum" or knob.words:
             return ANYTHING
         return Interval(exact(knob.low), exact(knob.high))
-    given = [bounds(argument, locals) for argument in expr.arguments]
+    given = [bounds(argument, locals, least) for argument in expr.arguments]
     lows, highs = [part.low for part in given], [part.high for part in given]
     match expr.function:
         case "min":

@@ -121,7 +121,7 @@ def _ambiguous(scope: Scope, name: syntax.Name, found: set[str]) -> program.Expr
             "let": "the `let`",
             "knob": "the knob",
         }
-        both = listed([kinds[kind] for kind in kinds if kind in found], quote="")
+        both = " or ".join(kinds[kind] for kind in kinds if kind in found)
         other = next(kind for kind in ("local", "let", "alias", "knob") if kind in found)
         advice = f"give {kinds[other]} another name"
         if "field" in found:

@@ -1,0 +1,142 @@
+"""Conflicts: two loops that act against each other on one and the same event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import combinations
+from typing import Literal
+
+from rules_engine.checks.activations import Activation, activations, live, target
+from rules_engine.language import program
+from rules_engine.language.conditions import Case, every, key_of, witness
+from rules_engine.language.diagnostics import Code, Diagnostic, Related, Severity
+from rules_engine.language.ranges import bounds
+
+COMPETING_SETS = Code(
+    "RE401",
+    "competing-sets",
+    Severity.WARNING,
+    "Two loops set one knob on the same event, against each other.",
+)
+DONE_AND_UNDONE = Code(
+    "RE402", "done-and-undone", Severity.WARNING, "Two loops do an action and its undo on the same event."
+)
+
+
+def competing_sets(rules: program.Program) -> Iterator[Diagnostic]:
+    """Pairs of loops that set one knob on a common event so that the order, or the sign, matters."""
+    told: set[tuple[str, str, str]] = set()
+    for one, other in _pairs(rules):
+        for first in one.effects:
+            for second in other.effects:
+                if not isinstance(first, program.SetEffect) or not isinstance(second, program.SetEffect):
+                    continue
+                key = (one.loop.name, other.loop.name, first.knob.name)
+                if first.knob.name != second.knob.name or key in told or not _same_key(first, second):
+                    continue
+                clash = _clash(first, one, second, other)
+                shared = _shared(one, first, other, second) if clash else ()
+                if clash and shared:
+                    told.add(key)
+                    yield _competition(clash, (one, first), (other, second), shared[0])
+
+
+def _competition(
+    clash: str,
+    one: tuple[Activation, program.SetEffect],
+    other: tuple[Activation, program.SetEffect],
+    case: Case,
+) -> Diagnostic:
+    knob, first = other[1].knob.name, one[0].loop.name
+    message = f"`{first}` sets `{knob}` on the same event, {clash}"
+    advice = "let one loop decide, or give the two conditions that exclude each other"
+    related = (Related(target(one[1]), f"set by `{first}`"),)
+    shown = witness(case, one[0].event.name) | {"loops": [first, other[0].loop.name]}
+    return COMPETING_SETS.at(target(other[1]), message, help=advice, related=related, witness=shown)
+
+
+def done_and_undone(rules: program.Program) -> Iterator[Diagnostic]:
+    """Pairs of loops of which one does on an event what the other undoes."""
+    told: set[tuple[str, str, str]] = set()
+    for one, other in _pairs(rules):
+        for first in one.effects:
+            for second in other.effects:
+                if not isinstance(first, program.DoEffect) or not isinstance(second, program.DoEffect):
+                    continue
+                key = (one.loop.name, other.loop.name, first.action.name)
+                opposed = first.action.undo == second.action.name or second.action.undo == first.action.name
+                shared = _shared(one, first, other, second) if opposed and key not in told else ()
+                if not shared:
+                    continue
+                told.add(key)
+                message = (
+                    f"`{one.loop.name}` does `{first.action.name}` on the same event, and this undoes it"
+                )
+                if second.action.undo == first.action.name:
+                    message = f"`{one.loop.name}` undoes this on the same event"
+                advice = "let one loop decide, or give the two conditions that exclude each other"
+                related = (Related(target(first), f"done by `{one.loop.name}`"),)
+                shown = witness(shared[0], one.event.name) | {"loops": [one.loop.name, other.loop.name]}
+                yield DONE_AND_UNDONE.at(target(second), message, help=advice, related=related, witness=shown)
+
+
+def _pairs(rules: program.Program) -> Iterator[tuple[Activation, Activation]]:
+    """Every two activations of different loops by one event, in order of loop name."""
+    by_event: dict[str, list[Activation]] = {}
+    for loop in live(rules):
+        for activation in activations(rules, loop):
+            if activation.cases and activation.effects:
+                by_event.setdefault(activation.event.name, []).append(activation)
+    for found in by_event.values():
+        for one, other in combinations(found, 2):
+            if one.loop.name != other.loop.name:
+                yield one, other
+
+
+def _shared(
+    one: Activation, first: program.Effect, other: Activation, second: program.Effect
+) -> tuple[Case, ...]:
+    """The cases in which both effects happen on the one event."""
+    return every([one.when(first), other.when(second)])
+
+
+def _same_key(first: program.SetEffect, second: program.SetEffect) -> bool:
+    """Whether the two can mean one value of the knob: not where they name different constants."""
+    if first.all_keys or second.all_keys:
+        return True
+    return all(
+        not (isinstance(a, program.Const) and isinstance(b, program.Const) and a.value != b.value)
+        for a, b in zip(first.key, second.key, strict=False)
+    )
+
+
+def _clash(first: program.SetEffect, one: Activation, second: program.SetEffect, other: Activation) -> str:
+    """How two sets get into each other's way; empty where they do not."""
+    ways = {_direction(first, one.loop), _direction(second, other.loop)}
+    if ways == {"up", "down"}:
+        return "the other way"
+    additive = first.op in ("+=", "-=") and second.op in ("+=", "-=")
+    if first.hold is None and second.hold is None and (additive or first.op == second.op == "*="):
+        return ""
+    same = key_of(first.value, one.setting) == key_of(second.value, other.setting)
+    if first.op == second.op == "=" and first.hold == second.hold and same:
+        return ""
+    return "and the last one by name wins"
+
+
+def _direction(effect: program.SetEffect, loop: program.Loop) -> Literal["up", "down", ""]:
+    """Which way a set pushes its knob; fields without a declared range count as not below zero."""
+    if effect.op == "=" or effect.knob.words:
+        return ""
+    neutral = Fraction(1 if effect.op == "*=" else 0)
+    possible = bounds(effect.value, dict(loop.locals), Fraction(0))
+    if possible.low is not None and possible.low == possible.high == neutral:
+        return ""
+    if effect.op == "*=" and effect.knob.low < 0:
+        return ""
+    rises = possible.low is not None and possible.low >= neutral
+    falls = possible.high is not None and possible.high <= neutral
+    if effect.op == "-=":
+        rises, falls = falls, rises
+    return "up" if rises else "down" if falls else ""
