@@ -1,10 +1,12 @@
-"""The command line as a whole. Command modules are imported only when their command is called or help is asked for."""
+"""The command line as a whole. Command modules are imported only when their command is called or help is
+asked for.
+"""
 
 from __future__ import annotations
 
 import typer
 
-from rules_engine.cli import authoring, observing, operating, steering
+from rules_engine.cli import authoring, observing, operating, replaying, steering
 from rules_engine.cli.output import guarded, say
 
 app = typer.Typer(
@@ -17,7 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (authoring, operating, observing, steering):
+for module in (authoring, operating, observing, replaying, steering):
     module.register(app)
 
 
