@@ -65,6 +65,7 @@ class DurableSubscription:
         ] = {}  # publications that wait for this handler, by position
         self._news = False
         self._active = False
+        self._standing_by = False
         self._stop = threading.Event()
         self._ended = Latch()
 
@@ -129,7 +130,7 @@ class DurableSubscription:
         with self._lock:
             if self._stop.is_set() or item.row.seq <= self._position:
                 return
-            if item.publication is not None and len(self._noted) < PAGE_ROWS:
+            if item.publication is not None and not self._standing_by and len(self._noted) < PAGE_ROWS:
                 here = self.handler.home() is None
                 item.publication.hold(here=here)
                 self._noted[item.row.seq] = item.publication, here
@@ -151,7 +152,9 @@ class DurableSubscription:
     def _drain(self) -> None:
         while not self._stop.is_set():
             try:
-                if not self._hold_lease():
+                self._standing_by = not self._hold_lease()
+                if self._standing_by:
+                    self._forget_noted()  # another process handles them
                     self._stop.wait(STAND_BY_S)
                     continue
                 with self._lock:
@@ -251,9 +254,12 @@ class DurableSubscription:
         except StoreError as error:
             log.warning("%s could not be closed in order: %s", self.durable, error)
         self._lease = None
+        self._forget_noted()
+        self.handler.close()
+        self._ended.open()
+
+    def _forget_noted(self) -> None:
         with self._lock:
             noted, self._noted = self._noted, {}
         for publication, here in noted.values():
             publication.release(here=here)
-        self.handler.close()
-        self._ended.open()
