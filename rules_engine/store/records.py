@@ -153,6 +153,11 @@ def expiry_reason(behind: str | None) -> str:
     return "expired: nobody performed it in time" if behind is None else f"expired behind {behind}"
 
 
+def tick_event(time_ms: int) -> NewEvent:
+    """The row that lets the wall clock in (R9); there is at most one for an instant."""
+    return NewEvent(f"{TICK_TYPE}/{time_ms}", TICK_TYPE, b"{}", kind=Kind.TICK)
+
+
 def emitted_event(row: Row) -> NewEvent:
     """An emitted row as something to append; it bypasses the dedup window (R11)."""
     return NewEvent(

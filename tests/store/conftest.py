@@ -14,8 +14,12 @@ from typing import Any
 
 import pytest
 
-from rules_engine.store.port import NewEvent
+from rules_engine.engine.decision import CellId, Firing, OwedAction
+from rules_engine.event import Kind, Row
+from rules_engine.store.port import Change, NewEvent
 from rules_engine.store.sqlite import SqliteStore
+
+Say = Callable[[Any], None]
 
 
 class Child:
@@ -61,6 +65,48 @@ class Child:
             self._status = os.waitstatus_to_exitcode(status)
             self._pipe.close()
         return self._status
+
+
+class EngineRun:
+    """What an engine commits: one change an event, in which everything tells its number."""
+
+    def step(self, n: int) -> Change:
+        """The change of the nth event: everything in it tells n."""
+        key = ("k",)
+        firing = Firing("a", key, n, 0, f"{n}", "event", n, (), {})
+        action = OwedAction(f"a/k/{n}", f"lane {n}", "do", {}, "a", key, n, 0, n, 1, 1, None, {})
+        emitted = Row(0, n, Kind.EMITTED, f"emitted {n}", "E", {"n": n})
+        return Change(
+            n, n, "h", cells={CellId("loop:a", key): n}, firings=[firing], emitted=[emitted], actions=[action]
+        )
+
+    def assert_one_state(self, store: SqliteStore) -> int:
+        """Position, cell, firings, emitted rows and owed actions must tell of the same events."""
+        position = store.reader("rules")
+        assert dict(store.load()) == ({CellId("loop:a", ("k",)): position} if position else {})
+        done = list(range(1, position + 1))
+        assert [record.firing.position for record in store.firings()] == done
+        assert store.firing_counts() == ({"a": position} if position else {})
+        assert [r.payload["n"] for r in store.read(0, 10_000).rows if r.kind is Kind.EMITTED] == done
+        assert [action.position for action in store.owed(10_000)] == done
+        return position
+
+    def run(self, store: SqliteStore, say: Say, until: int = 40) -> None:
+        """Take over and commit the changes that are still to do."""
+        lease = store.acquire("rules", f"{os.getpid()}", 60_000)
+        assert lease is not None, "the role of a dead process is free at once"
+        at = store.reader("rules", start=0)
+        while at < until:
+            store.commit(lease, at, self.step(at + 1))
+            at += 1
+            say(at)
+        store.release(lease)
+
+
+@pytest.fixture
+def engine() -> EngineRun:
+    """An engine that counts."""
+    return EngineRun()
 
 
 @pytest.fixture

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import itertools
 import os
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from rules_engine.engine.decision import CellId, Verdict
-from rules_engine.event import Kind
 from rules_engine.store.memory.actions import MemoryActions
-from rules_engine.store.port import Change, Control, Fenced, Lease, LeaseInfo, NewEvent, PinnedControl
+from rules_engine.store.port import Change, Control, Fenced, Lease, LeaseInfo, PinnedControl
 from rules_engine.store.records import (
-    TICK_TYPE,
     decode,
     decode_key,
     emitted_event,
     encode,
     encode_key,
     firing_body,
+    tick_event,
 )
 
 #: A firing as it lies in memory: loop, key, time, rule set and the rest.
@@ -120,7 +118,7 @@ class MemoryState(MemoryActions):
             now_ms = self.now_ms()
             if now_ms < time_ms or (self._rows and self._rows[-1][1] >= time_ms):
                 return None
-            self._put([NewEvent(uuid.uuid4().hex, TICK_TYPE, b"{}", kind=Kind.TICK)], now_ms)
+            self._put([tick_event(now_ms)], now_ms)
             return self._head()
 
     # -- operators

@@ -160,7 +160,8 @@ class SqliteLog:
 
     def read(self, after: int, limit: int) -> Page:
         """See `Store.read`."""
-        return self._database.read(lambda sql: _page(sql, after, limit), Page((), after))
+        page = self._database.read(lambda sql: _page(sql, after, limit), None)
+        return _nothing_after(after, 0) if page is None else page
 
     def seek(self, time_ms: int) -> int:
         """See `Store.seek`."""
@@ -265,18 +266,22 @@ def _head(sql: sqlite3.Connection) -> int:
 def _page(sql: sqlite3.Connection, after: int, limit: int) -> Page:
     found = sql.execute(_READ, (after, limit)).fetchall()
     if not found:
-        if after > _head(sql):
-            raise StoreError(
-                f"position {after} is beyond the end of the log, which is {_head(sql)}:"
-                " was the database replaced by an older copy?"
-            )
-        return Page((), after)
+        return _nothing_after(after, _head(sql))
     rows = tuple(_row(columns) for columns in found)
     gap = None
     if rows[0].seq > after + 1:
         first = sql.execute("SELECT min(seq) FROM event").fetchone()[0]
         gap = Gap(after + 1, first - 1) if first > after + 1 else None
     return Page(rows, rows[-1].seq, gap)
+
+
+def _nothing_after(after: int, head: int) -> Page:
+    if after > head:
+        raise StoreError(
+            f"position {after} is beyond the end of the log, which is {head}:"
+            " was the database replaced by an older copy?"
+        )
+    return Page((), after)
 
 
 def _row(columns: tuple[Any, ...]) -> Row:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from rules_engine.engine.decision import CellId
-from rules_engine.event import Kind
-from rules_engine.store.port import Change, Control, Fenced, Lease, LeaseInfo, NewEvent, PinnedControl
+from rules_engine.store.port import Change, Control, Fenced, Lease, LeaseInfo, PinnedControl
 from rules_engine.store.records import (
-    TICK_TYPE,
     decode,
     decode_key,
     emitted_event,
     encode,
     encode_key,
     firing_body,
+    tick_event,
 )
 from rules_engine.store.sqlite import leases
 from rules_engine.store.sqlite.actions import SqliteActions, owe, write_letters
@@ -108,8 +106,7 @@ class SqliteState(SqliteActions):
             end = log_end(transaction)
             if end.clock.log_ms < time_ms or _last_ms(transaction.sql) >= time_ms:
                 return None
-            tick = NewEvent(uuid.uuid4().hex, TICK_TYPE, b"{}", kind=Kind.TICK)
-            return insert_rows(transaction, end, [tick])
+            return insert_rows(transaction, end, [tick_event(end.clock.log_ms)])
 
         if self.now_ms() < time_ms:
             self._database.read(lambda sql: leases.fence(sql, lease), None)
