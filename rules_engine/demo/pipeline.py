@@ -48,10 +48,26 @@ class Pipeline:
                 self._faults(key)
                 self._run_line(key)
 
-    def strength(self) -> dict[str, tuple[float, float]]:
-        """(win rate, rating) of what serves now, by configuration, from matches unlike those of training."""
+    def result(self) -> dict[str, Any]:
+        """How strong the players are now, by matches unlike those of training; plain JSON.
+
+        `mean_elo_since_fault` is the mean rating of what served, from the round of the fault on: what a
+        user of the models had of them in that time.
+        """
         with self.lock:
-            return {key: exam(line.game, line.serving) for key, line in self.lines.items()}
+            return {"rounds": self.round, "models": {key: self._result(key) for key in self.lines}}
+
+    def _result(self, key: str) -> dict[str, Any]:
+        line = self.lines[key]
+        win_rate, elo = exam(line.game, line.serving)
+        since = [rating for _, rating in self.reporters[key].elos[self.settings.fault_round :]]
+        return {
+            "win_rate": round(win_rate, 4),
+            "elo": elo,
+            "mean_elo_since_fault": round(sum(since) / len(since), 1) if since else None,
+            "serving": line.checkpoints.serving.model_id,
+            "path": str(line.checkpoints.serving_path),
+        }
 
     def _run_line(self, key: str) -> None:
         line, report, get = self.lines[key], self.reporters[key], self.controls.get

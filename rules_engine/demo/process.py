@@ -73,26 +73,8 @@ async def _run(settings: RunSettings, db: Path, *, rules: bool) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await serving
     await playing
-    _write_result(pipeline)
-
-
-def _write_result(pipeline: Pipeline) -> None:
-    result = {
-        "rounds": pipeline.round,
-        "models": {
-            key: {
-                "win_rate": round(win_rate, 4),
-                "elo": elo,
-                "serving": line.checkpoints.serving.model_id,
-                "path": str(line.checkpoints.serving_path),
-            }
-            for (key, (win_rate, elo)), line in zip(
-                pipeline.strength().items(), pipeline.lines.values(), strict=True
-            )
-        },
-    }
-    path = pipeline.settings.folder / "result.json"
-    path.write_text(json.dumps(result, indent=2), encoding="utf-8")
+    path = settings.folder / "result.json"
+    path.write_text(json.dumps(pipeline.result(), indent=2), encoding="utf-8")
 
 
 def main(arguments: list[str]) -> int:

@@ -1,0 +1,101 @@
+"""Whether the rules help: the same seeds and faults with and without them.
+
+    python -m rules_engine.demo.compare --seeds 5 --fault regression --fault bad-data
+
+A run with rules takes its full time, because the rules live on the clock; one without them does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rules_engine.demo.pipeline import Pipeline
+from rules_engine.demo.session import run_demo
+from rules_engine.demo.settings import FAULTS, RunSettings
+
+_MEASURES = {"elo": "rating at the end", "mean_elo_since_fault": "mean rating since the fault"}
+
+
+def without_rules(settings: RunSettings) -> dict[str, Any]:
+    """The result of a run that nobody steers, as fast as the machine can."""
+    pipeline = Pipeline(settings)
+    for _ in range(settings.rounds):
+        pipeline.run_round()
+    return pipeline.result()
+
+
+def with_rules(settings: RunSettings, minutes: float) -> dict[str, Any]:
+    """The result of a run with the daemon beside it. Raises `RuntimeError` if it did not end well."""
+    told = io.StringIO()
+    code = run_demo(
+        minutes=minutes, seed=settings.seed, fault=settings.fault, folder=settings.folder, out=told
+    )
+    path = settings.folder / "result.json"
+    if code or not path.exists():
+        raise RuntimeError(f"the demo ended with {code}:\n{told.getvalue()[-2000:]}")
+    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return result
+
+
+def compare(faults: Iterable[str], seeds: Iterable[int], minutes: float) -> Iterable[dict[str, Any]]:
+    """One row for each fault and seed: the results of the configuration with the fault, both ways."""
+    for fault in faults:
+        for seed in seeds:
+            row: dict[str, Any] = {"fault": fault, "seed": seed}
+            for rules in (False, True):
+                with tempfile.TemporaryDirectory() as folder:
+                    wanted: Any = None if fault == "none" else fault
+                    settings = RunSettings(
+                        Path(folder) / "run", seed, rounds=round(minutes * 60), fault=wanted
+                    )
+                    result = with_rules(settings, minutes) if rules else without_rules(settings)
+                    row["rules" if rules else "alone"] = result["models"]
+            yield row
+
+
+def _differences(rows: list[dict[str, Any]], measure: str, key: str) -> list[float]:
+    return [row["rules"][key][measure] - row["alone"][key][measure] for row in rows]
+
+
+def _spread(values: list[float]) -> str:
+    spread = statistics.stdev(values) if len(values) > 1 else 0.0
+    better = sum(value > 0 for value in values)
+    return f"{statistics.mean(values):+6.0f} +- {spread:3.0f} ({better} of {len(values)} better)"
+
+
+def main(arguments: list[str]) -> int:
+    """The command: prints a line for each run, and means with their standard deviations."""
+    parser = argparse.ArgumentParser(prog="python -m rules_engine.demo.compare", description=__doc__)
+    parser.add_argument("--fault", action="append", choices=[*FAULTS, "none"], help="default: each")
+    parser.add_argument("--seeds", type=int, default=5, help="how many, from 1 (default 5)")
+    parser.add_argument("--minutes", type=float, default=1.0)
+    given = parser.parse_args(arguments)
+    write = sys.stdout.write
+    for fault in given.fault or [*FAULTS, "none"]:
+        rows = []
+        for row in compare([fault], range(1, given.seeds + 1), given.minutes):
+            rows.append(row)
+            key = list(row["rules"])[-1]
+            for measure, title in _MEASURES.items():
+                alone, rules = row["alone"][key][measure], row["rules"][key][measure]
+                write(
+                    f"{fault} seed {row['seed']} {key} {title}: {alone:.0f} alone, {rules:.0f} with rules\n"
+                )
+            sys.stdout.flush()
+        for key in rows[0]["rules"]:
+            for measure, title in _MEASURES.items():
+                write(f"{fault}: {key} {title}: {_spread(_differences(rows, measure, key))}\n")
+        sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
