@@ -1,4 +1,6 @@
-"""The command `rules-engine`, also `python -m rules_engine`."""
+"""The command `rules-engine`, also `python -m rules_engine`. Imports as late as it can: start-up time."""
+
+# ruff: noqa: PLC0415
 
 from __future__ import annotations
 

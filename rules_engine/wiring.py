@@ -7,7 +7,7 @@ import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from rules_engine import store as stores
 from rules_engine.config import Settings, settings
@@ -43,7 +43,8 @@ def open_store(chosen: Settings, *, create: bool = True) -> Store:
 
 
 def find_handlers(given: object) -> dict[str, Handler]:
-    """Handlers by action: from modules (or their names), marked functions, classes, instances, dicts; one or several.
+    """Handlers by action: from modules (or their names), marked functions, classes, instances, dicts; one
+    or several.
 
     Raises `HandlersError`.
     """
@@ -106,8 +107,9 @@ class Engine:
         async with Engine(rules="rules", db="events.db", handlers=[my_module]) as engine:
             ...
 
-    It works in threads of its own; `async` handlers run on the loop that entered it. Entering raises `RulesRefused`
-    (its `.rules.diagnostics` say why), `DaemonRunning`, `HandlersError` or `StoreError`; then nothing has begun.
+    It works in threads of its own; `async` handlers run on the loop that entered it. Entering raises
+    `RulesRefused` (its `.rules.diagnostics` say why), `DaemonRunning`, `HandlersError` or `StoreError`;
+    then nothing has begun.
     """
 
     def __init__(
@@ -128,7 +130,7 @@ class Engine:
         self._store: Store | None = None
         self._service: Service | None = None
 
-    async def __aenter__(self) -> Engine:
+    async def __aenter__(self) -> Self:
         performer = Performer(asyncio.get_running_loop())
         await asyncio.shield(asyncio.to_thread(self._start, performer))
         return self

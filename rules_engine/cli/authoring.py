@@ -14,9 +14,9 @@ from rules_engine.cli.output import (
     FINDINGS,
     CommandError,
     Format,
-    console,
     coloured,
     coloured_errors,
+    console,
     error,
     note,
     print_json,
@@ -119,7 +119,8 @@ def print_errors(rules: RuleSet) -> None:
 
 
 def _without_known(findings: list[Diagnostic], baseline: Path) -> list[Diagnostic]:
-    """Findings that a baseline does not hold; without the file, all become known. Lines may move: a finding is
+    """Findings that a baseline does not hold; without the file, all become known. Lines may move: a finding
+    is
     known by code, file and message."""
     import json
 

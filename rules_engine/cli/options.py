@@ -75,7 +75,7 @@ def open_existing(db: Path | None) -> Store:
     if not chosen.db.exists():
         raise CommandError(
             f"there is no database at {chosen.db}",
-            "it is made by the first `rules-engine publish` or `rules-engine run`; another one is named with --db",
+            "the first `rules-engine publish` or `rules-engine run` makes it; --db names another one",
         )
     return store.open(chosen.db, durability=chosen.durability, create=False)
 

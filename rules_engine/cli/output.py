@@ -121,7 +121,7 @@ def guarded(command: Callable[[], Any]) -> int:
         # The reader (head, less) has seen enough. Python would complain again when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINE
-    except Exception as problem:
+    except Exception as problem:  # noqa: BLE001 - no traceback reaches a user
         return _expected(problem)
     return FINE
 

@@ -112,11 +112,7 @@ def _opened(file: str) -> Iterator[BinaryIO]:
     if file == "-":
         yield sys.stdin.buffer
         return
-    try:
-        stream = Path(file).open("rb")
-    except OSError as problem:
-        raise CommandError(f"{file} cannot be read: {problem.strerror or problem}") from None
-    with stream:
+    with Path(file).open("rb") as stream:
         yield stream
 
 
@@ -125,7 +121,7 @@ async def _publish_lines(router: UnifiedEventRouter, stream: BinaryIO, source: s
 
     published = bad = skipped = 0
     waiting: list[Publication] = []
-    for number, line in enumerate(stream, 1):  # noqa: ASYNC251 - nothing else runs on this loop
+    for number, line in enumerate(stream, 1):
         if not line.strip():
             continue
         try:
@@ -133,9 +129,9 @@ async def _publish_lines(router: UnifiedEventRouter, stream: BinaryIO, source: s
             if event is None:
                 skipped += 1
                 continue
-            type, payload, from_, event_id = event
+            name, payload, from_, event_id = event
             options = {} if event_id is None else {"event_id": event_id}
-            waiting.append(router.publish(type, payload, from_ or source, **options))
+            waiting.append(router.publish(name, payload, from_ or source, **options))
         except (BadLine, PayloadNotEncodable, PayloadRefused, UnknownEventType, ValueError) as problem:
             bad += 1
             if bad <= _MAX_COMPLAINTS:

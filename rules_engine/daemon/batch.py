@@ -49,13 +49,15 @@ class Batch:
         return not self.rows and not self.change.controls and not self.change.answered
 
     def row(self, row: Row, decide: Callable[[Plan, State, Row], Decision]) -> None:
-        """Decide one row. A step that raises, which is our mistake, is a dead letter, and the next row follows (R5)."""
+        """Decide one row. A step that raises, which is our mistake, is a dead letter, and the next row
+        follows (R5).
+        """
         self.change.position, self.change.time_ms = row.seq, row.time_ms
         self.rows += 1
         self.next_n = 0
         try:
             decision = decide(self.plan, self.fork, row)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - one poison row must not stop the engine
             self.failures += 1
             text = traceback.format_exc()[-_LONGEST_TRACEBACK:]
             what = {"event_id": row.id, "payload": row.payload, "traceback": text}

@@ -1,7 +1,8 @@
 """Reads rows, decides them over a fork of the state, commits all that follows in one transaction.
 
 `turn` does one batch. It blocks in the store only and runs in a thread of its own (`run`), away from every
-event loop. Memory takes a decision only after its commit returned (R2); a commit that is refused because another
+event loop. Memory takes a decision only after its commit returned (R2); a commit that is refused because
+another
 daemon took over ends the evaluator, any other trouble makes it read position and state again (R1, R6).
 """
 
@@ -90,7 +91,9 @@ class Evaluator:
     # ---- beginning ---------------------------------------------------------------------------------
 
     def load(self, stored: Callable[[str], RuleSet | None]) -> None:
-        """Take up where the last daemon left: position, state, and the rule set in force (if it can still run)."""
+        """Take up where the last daemon left: position, state, and the rule set in force (if it can still
+        run).
+        """
         self._read_state()
         swap = self._last_swap()
         if swap is None:
@@ -104,11 +107,15 @@ class Evaluator:
         state = State()
         state.load(self._store.load())
         self._state = state
-        page = self._store.read(max(0, self._position - 1), 1) if self._position else None
-        self._time_ms = page.rows[0].time_ms if page is not None and page.rows else 0
+        self._time_ms = self._time_here()
         pinned = [c for c in self._store.controls(self._position, _PAGE) if c.after == self._position]
         self._next_n = 1 + max((c.n for c in pinned), default=-1)
         self._dirty = False
+
+    def _time_here(self) -> int:
+        """The time of the last row that was decided; before the first one, of that; 0 in an empty log."""
+        rows = self._store.read(max(0, self._position - 1), 1).rows
+        return rows[0].time_ms if rows else 0
 
     def _last_swap(self) -> PinnedControl | None:
         known = self._store.fact(facts.SWAPPED_AT)
@@ -122,20 +129,25 @@ class Evaluator:
         return last
 
     def begin(self, rules: RuleSet) -> Reload:
-        """The rule set to start with; swapped in at the present place if it is not the one in force."""
+        """The rule set to start with. If it is not the one in force it is swapped in before another row is
+        decided: what waits in the log is for the new rules, and the first ones see the log from its first row.
+        """
         if self._plan is not None and rules.hash == self.active_hash:
             self._plan = rules.plan
             return Reload(True, rules.hash, rules)
-        done: Future[dict[str, Any]] = Future()
-        self._swaps.append(_Swap(rules, done))
-        while not done.done():
-            self.turn()
-        return Reload(True, rules.hash, rules, done.result())
+        if not self._time_ms:
+            self._store.tick(self._lease, self._store.now_ms())  # an empty log has no time yet
+            self._time_ms = self._time_here()
+        done = self.swap(rules)
+        self._hand_over(self._swaps[0])
+        return Reload(True, rules.hash, rules, done.result(0))
 
     # ---- from other threads ------------------------------------------------------------------------
 
     def swap(self, rules: RuleSet) -> Future[dict[str, Any]]:
-        """Let this rule set decide from the next place on; the result tells what became of each loop's state."""
+        """Let this rule set decide from the next place on; the result tells what became of each loop's
+        state.
+        """
         one = _Swap(rules, Future())
         self._swaps.append(one)
         self.wake()
@@ -148,7 +160,9 @@ class Evaluator:
     # ---- the loop ----------------------------------------------------------------------------------
 
     def run(self, stopping: threading.Event) -> None:
-        """Work until `stopping` is set. Raises `Fenced` when another daemon took over, and what no waiting mends."""
+        """Work until `stopping` is set. Raises `Fenced` when another daemon took over, and what no waiting
+        mends.
+        """
         listener = threading.Thread(
             target=self._listen, args=(stopping,), name="rules-engine listener", daemon=True
         )
@@ -215,11 +229,12 @@ class Evaluator:
         return Batch(self._plan or NO_RULES, self._state, self._position, self._time_ms, self._next_n)
 
     def _rows(self, *, wanted: bool) -> Iterable[Row]:
-        """What to decide next. At the head of the log a tick is let in when a timer is overdue, or a place is wanted."""
+        """What to decide next. The wall clock is let in as a tick, at the head of the log, when a timer is
+        overdue, or when a request wants a place (and with it the present time).
+        """
         rows = self._read()
-        if rows:
-            return rows
-        due = self._store.now_ms() if wanted else self._state.next_due_ms
+        at_head = len(rows) < self._page_rows
+        due = self._store.now_ms() if wanted and at_head else None if rows else self._state.next_due_ms
         if due is None or self._store.now_ms() < due or self._store.tick(self._lease, due) is None:
             return rows
         return self._read()
@@ -299,7 +314,9 @@ class Evaluator:
         return True
 
     def _skip(self, batch: Batch, error: Exception) -> None:
-        """Something decided is no JSON. Row by row then, until the one is found; that row decides nothing (R5)."""
+        """Something decided is no JSON. Row by row then, until the one is found; that row decides nothing
+        (R5).
+        """
         if batch.rows == 0:
             raise StoreError(f"a request cannot be stored: {error}") from error
         if batch.rows > 1:

@@ -34,7 +34,8 @@ class HandlersError(Exception):
 class ActionContext:
     """What a handler may know about the call it got, in a parameter named `context`.
 
-    `idempotency_key` is the same for each attempt at one action and differs between actions: remember it where
+    `idempotency_key` is the same for each attempt at one action and differs between actions: remember it
+    where
     doing something twice would hurt. `loop` is empty when a knob's change drives the action. `event` is the
     event that the loop fired on, `firing` the decision's id (`position.n`), `attempt` counts from 1. Past
     `deadline` the attempt counts as failed.
@@ -54,7 +55,9 @@ class ActionContext:
 
 
 def action(name: str) -> Callable[[F], F]:
-    """Marks a function, or a method of a handler class, as what performs the action `name` (`Handler.verb`)."""
+    """Marks a function, or a method of a handler class, as what performs the action `name`
+    (`Handler.verb`).
+    """
     _check_name(name)
 
     def mark(function: F) -> F:
@@ -115,7 +118,7 @@ class Handler:
         """
         if (problem := self.mismatch(given, known=given)) is not None:
             raise GiveUp(problem)
-        arguments = {name: None for name in self.required} | dict(given)
+        arguments = dict.fromkeys(self.required) | dict(given)
         if "context" in self.parameters and "context" not in given:
             arguments["context"] = context
         return arguments
@@ -123,7 +126,8 @@ class Handler:
     def mismatch(self, given: Collection[str], known: Collection[str] | None = None) -> str | None:
         """Why arguments of these names cannot be passed; None if they can.
 
-        With `known` None, `given` are all the action's parameters, and what the handler requires must be among them.
+        With `known` None, `given` are all the action's parameters, and what the handler requires must be
+        among them.
         """
         extra = sorted(set(given) - set(self.parameters)) if not self.takes_any else []
         if extra:
@@ -198,11 +202,7 @@ def _callable(name: object, call: object) -> Callable[..., Any]:
 def _module_calls(module: Any, made: dict[type, object]) -> list[tuple[str, Callable[..., Any]]]:
     calls: list[tuple[str, Callable[..., Any]]] = []
     for thing in vars(module).values():
-        if isinstance(thing, type):
-            marked = _HANDLER in vars(thing)
-        else:
-            marked = _is_marked(thing)
-        if marked:
+        if (_HANDLER in vars(thing)) if isinstance(thing, type) else _is_marked(thing):
             calls += _calls(thing, made)
     if not calls:
         raise HandlersError(

@@ -1,6 +1,8 @@
-"""Runs handlers so that none can harm another: plain functions in threads, `async` ones on loops of their own.
+"""Runs handlers so that none can harm another: plain functions in threads, `async` ones on loops of their
+own.
 
-Nothing here is awaited by the daemon. A handler that blocks its loop blocks the handlers of its own class; one
+Nothing here is awaited by the daemon. A handler that blocks its loop blocks the handlers of its own class;
+one
 that never ends is abandoned by the dispatcher, which counts it.
 """
 
@@ -132,7 +134,7 @@ def _call(handler: Handler, arguments: dict[str, Any], ended: Callable[[Ended], 
         if asyncio.iscoroutine(result):
             # A plain function that hands back a coroutine (a lambda, a partial): run it to its end here.
             asyncio.run(result)
-    except BaseException as error:  # SystemExit included: no handler ends the daemon
+    except BaseException as error:  # noqa: BLE001 - SystemExit included: no handler ends the daemon
         ended(_failed(error))
     else:
         ended(Ended())

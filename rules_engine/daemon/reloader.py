@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from watchfiles import watch
+
 from rules_engine.daemon.log import log
 from rules_engine.language.diagnostics import Severity
 from rules_engine.pipeline import RuleSet, Unreadable, check_files, read_files
@@ -39,7 +41,9 @@ class Swaps(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """One attempt. `handover` is empty when nothing changed, `requests` are the ids of those who asked for it."""
+    """One attempt. `handover` is empty when nothing changed, `requests` are the ids of those who asked for
+    it.
+    """
 
     ok: bool
     hash: str
@@ -49,7 +53,9 @@ class Reload:
 
 
 class Reloader:
-    """Watches the paths and reloads. `read` and `pause` (True: stop waiting, the daemon ends) can be given by tests."""
+    """Watches the paths and reloads. `read` and `pause` (True: stop waiting, the daemon ends) can be given
+    by tests.
+    """
 
     def __init__(
         self,
@@ -102,9 +108,9 @@ class Reloader:
                 self.attempt()
 
     def watch(self) -> None:
-        """Wake `run` on each change of the file system, until `stop`; `run` finds changes without it, only later."""
-        from watchfiles import watch
-
+        """Wake `run` on each change of the file system, until `stop`; `run` finds changes without it, only
+        later.
+        """
         while not self._stopping.is_set():
             try:
                 there = [path for path in self._paths if path.exists()]
@@ -163,9 +169,7 @@ def _look(paths: Sequence[Path]) -> list[tuple[str, int, int, int]]:
 
 def _look_at(paths: Sequence[Path]) -> Iterator[tuple[str, int, int, int]]:
     for path in paths:
-        names = (
-            os.path.join(parent, n) for parent, _, ns in os.walk(path) for n in ns if n.endswith(".loop")
-        )
+        names = (f"{parent}/{n}" for parent, _, ns in os.walk(path) for n in ns if n.endswith(".loop"))
         for name in names if path.is_dir() else [str(path)]:
             try:
                 status = os.stat(name)  # noqa: PTH116 - a Path per file and second is waste

@@ -43,7 +43,9 @@ class RulesRefused(Exception):
 
 @dataclass(frozen=True)
 class ServiceOptions:
-    """How a daemon runs. `watch`: reload when a rule file changes. `drain_ms`: patience with handlers at the end."""
+    """How a daemon runs. `watch`: reload when a rule file changes. `drain_ms`: patience with handlers at
+    the end.
+    """
 
     rules: tuple[Path, ...] = (Path("rules"),)
     batch_rows: int = 256
@@ -185,7 +187,7 @@ class Service:
         def guarded() -> None:
             try:
                 work()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - a thread that dies unseen would be worse
                 self._fail(f"the {name} failed: {type(error).__name__}: {error}")
                 log.exception("a part of the daemon failed, which is a mistake of rules-engine", part=name)
 
@@ -282,7 +284,7 @@ class Service:
         health = self.health()
         numbers = {"rows": health["rows"]}
         if self._evaluator is not None:
-            numbers |= {"rules": self._evaluator.active_hash[:12], "loops": self._evaluator.loop_count}
+            numbers |= {"hash": self._evaluator.active_hash[:12], "loops": self._evaluator.loop_count}
         return numbers | {f"actions_{k}": v for k, v in (health["actions"] or {}).items() if v}
 
     def request_stop(self) -> None:
@@ -297,7 +299,9 @@ class Service:
             pass
 
     def stop(self) -> None:
-        """Drain and end: the batch at hand is finished, running handlers get `drain_ms`, the lease is given back."""
+        """Drain and end: the batch at hand is finished, running handlers get `drain_ms`, the lease is given
+        back.
+        """
         self.request_stop()
         if self._reloader is not None:
             self._reloader.stop()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from rules_engine.daemon import facts
 from rules_engine.engine.decision import Decision, Firing
 from rules_engine.engine.handover import handover
 from rules_engine.engine.plan import Plan
@@ -47,8 +48,6 @@ def planned_handover(store: Store, rules: RuleSet, state: State | None = None) -
 
 def _active_plan(store: Store) -> Plan | None:
     """The plan that decides now; None if none ever did."""
-    from rules_engine.daemon import facts
-
     fact = store.fact(facts.RULES)
     texts = store.rules(fact["hash"]) if fact else None
     return check_texts(texts).plan if texts is not None else None
@@ -73,7 +72,9 @@ class DryRun:
         return self._last.seq
 
     def turn(self) -> tuple[int, list[Firing]]:
-        """Decide the next rows, or at the head of the log the timers that are overdue; how many rows, and what fired."""
+        """Decide the next rows, or at the head of the log the timers that are overdue; how many rows, and
+        what fired.
+        """
         page = self._store.read(self._last.seq, _PAGE)
         rows = page.rows
         if not rows:

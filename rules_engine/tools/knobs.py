@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from rules_engine import store as stores
 from rules_engine.config import settings
@@ -37,7 +37,8 @@ class KnobReading:
 class Knobs:
     """The knobs of a database: `Knobs("events.db").get("exploration", "hex8_2p")`. Safe from any thread.
 
-    A `KeyError` names the nearest knob where there is none of that name, and the keys where there is none like that;
+    A `KeyError` names the nearest knob where there is none of that name, and the keys where there is none
+    like that;
     before a daemon has ever run there are no knobs. `StoreError` if the database cannot be read.
     """
 
@@ -85,7 +86,7 @@ class Knobs:
                 self._opened.close()
                 self._opened = None
 
-    def __enter__(self) -> Knobs:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

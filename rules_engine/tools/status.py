@@ -14,7 +14,9 @@ RULES_ROLE = "rules"
 
 
 def status(store: Store) -> dict[str, Any]:
-    """Daemon, rules, log, readers, actions, knobs, last reload: a JSON object (see the commands' reference)."""
+    """Daemon, rules, log, readers, actions, knobs, last reload: a JSON object (see the commands'
+    reference).
+    """
     info = store.info()
     counts = store.action_counts()
     readers = [

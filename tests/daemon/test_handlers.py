@@ -199,7 +199,10 @@ def test_an_attribute_of_a_module(write):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("import nowhere_to_be_found", r"ModuleNotFoundError: No module named 'nowhere_to_be_found' \(.*line 1\)"),
+        (
+            "import nowhere_to_be_found",
+            r"ModuleNotFoundError: No module named 'nowhere_to_be_found' \(.*line 1\)",
+        ),
         ("def b(:", r"invalid syntax \(.*line 1\)"),
         ("raise SystemExit(3)", "SystemExit: 3"),
         ("x = 1 / 0", r"ZeroDivisionError: division by zero \(.*line 1\)"),
