@@ -32,7 +32,8 @@ def unreachable_limits(rules: program.Program) -> Iterator[Diagnostic]:
         most = -(-loop.limit_ms // loop.cooldown_ms)
         if most <= loop.limit:
             times = "once" if most == 1 else f"{most} times"
-            message = f"`{loop.name}` can fire {times} in that span by its cooldown: the limit never stops it"
+            span = duration_text(loop.limit_ms)
+            message = f"the cooldown lets it fire {times} in {span} at most: the limit never stops it"
             advice = "remove the limit, or lower one of the two"
             yield UNREACHABLE_LIMIT.at(loop.name_span, message, help=advice)
 

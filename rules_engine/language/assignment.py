@@ -56,9 +56,8 @@ def _number_misfit(
         advice = f"give it a value from {_end(declared.low)} to {_end(declared.high)}"
         if declared.low is None or declared.high is None:
             advice = f"give it a value of the type {its_type.known()}"
-        return OUT_OF_RANGE.at(
-            value.span, f"{what} never has this value: it is {its_type.known()}", help=advice
-        )
+        message = f"{what} is {its_type.known()}, and this always lies outside"
+        return OUT_OF_RANGE.at(value.span, message, help=advice)
     constant = value.value if isinstance(value, program.Const) else None
     if its_type.base is Base.INT and isinstance(constant, float) and not constant.is_integer():
         message, advice = f"{what} is a whole number", "use `round(...)`, or a number without a fraction"

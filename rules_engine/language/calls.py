@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from rules_engine.language import program, syntax, windows
-from rules_engine.language.catalog import AGGREGATES, FUNCTION_NAMES, FUNCTIONS, MEMORIES, did_you_mean
+from rules_engine.language.catalog import (
+    AGGREGATES,
+    FUNCTION_NAMES,
+    FUNCTIONS,
+    FUNCTIONS_ELSEWHERE,
+    MEMORIES,
+    did_you_mean,
+)
 from rules_engine.language.diagnostics import Code, Severity
 from rules_engine.language.names import NOT_A_DURATION, described
 from rules_engine.language.operators import WRONG_TYPE, not_a_condition
@@ -23,7 +30,8 @@ def call(typer: Typer, expr: syntax.Call) -> program.Expr:
     """Any call, of a function, an aggregate, `prev` or `streak`."""
     name, findings = expr.function.text, typer.scope.names.findings
     if name not in FUNCTION_NAMES:
-        advice = did_you_mean(name, FUNCTION_NAMES)
+        known = FUNCTIONS_ELSEWHERE.get(name)
+        advice = f"write `{known}`" if known else did_you_mean(name, FUNCTION_NAMES)
         findings.add(UNKNOWN_FUNCTION.at(expr.function.span, f"unknown function `{name}`", help=advice))
         for argument in expr.arguments:
             if not isinstance(argument.value, syntax.OfEvent):

@@ -88,16 +88,26 @@ AGGREGATES = {
 #: `prev(e)` and `streak(cond)`: memory without a window of their own.
 MEMORIES = {"prev": "prev(a)", "streak": "streak(a > 0)"}
 
+#: What other languages call our functions.
+FUNCTIONS_ELSEWHERE = {
+    "average": "avg", "mean": "avg", "len": "count", "size": "count", "maximum": "max", "minimum": "min",
+    "ceiling": "ceil", "median": "quantile", "percentile": "quantile", "std": "stddev", "delta": "prev",
+    "previous": "prev", "total": "sum", "limit": "clamp",
+}  # fmt: skip
+
 FUNCTION_NAMES = tuple(sorted({*FUNCTIONS, *AGGREGATES, *MEMORIES}))
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate most like `name`, or None when none is near enough to be meant.
 
-    Counts insertions, deletions, substitutions and swapped neighbours, without regard to case; of
+    A name that lacks a part of exactly one (`config` of `config_key`) means that one. Else counts insertions, deletions, substitutions and swapped neighbours, without regard to case; of
     equally near ones the first in the alphabet.
     """
     wanted = name.casefold()
+    longer = [known for known in sorted(set(candidates)) if _holds(known.casefold(), wanted)]
+    if len(longer) == 1:
+        return longer[0]
     allowed = len(wanted) // 3 if len(wanted) > 2 else len(wanted) - 1
     best: tuple[int, str] | None = None
     for candidate in sorted(set(candidates)):
@@ -138,6 +148,12 @@ def duration_text(ms: int) -> str:
         count, ms = divmod(ms, size)
         text += f"{count}{unit}" if count else ""
     return text or "0s"
+
+
+def _holds(candidate: str, wanted: str) -> bool:
+    """Whether one of the two is the other with a part more: `config_key` and `config`."""
+    short, long = sorted((candidate, wanted), key=len)
+    return len(short) > 2 and (long.startswith(short + "_") or long.endswith("_" + short))
 
 
 def _distance(left: str, right: str, limit: int) -> int:

@@ -100,10 +100,9 @@ class Declarations:
             if shipped:
                 self._shipped.add(key)
             elif key in self._items:
-                related = (Related(self._items[key].name.span, "the one of the catalogue"),)
                 message = f"this replaces the {kind} `{name.text}` of the catalogue"
                 advice = "remove it to use the catalogue's; keep it where you mean your own"
-                self.findings.add(REDECLARED.at(name.span, message, help=advice, related=related))
+                self.findings.add(REDECLARED.at(name.span, message, help=advice))
             if not shipped:
                 self.names.places[(kind, name.text)] = name.span
         self._items.update(own)

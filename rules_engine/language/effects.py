@@ -16,6 +16,7 @@ from rules_engine.language.names import BAD_COUNT, DUPLICATE_CLAUSE
 from rules_engine.language.reading import UNKNOWN_FIELD, own_key, written_key
 from rules_engine.language.scope import Unclear
 from rules_engine.language.source import Span
+from rules_engine.language.traversal import walk
 from rules_engine.language.typerefs import DUPLICATE_FIELD
 from rules_engine.language.types import Base, Type
 from rules_engine.language.unknowns import Knowledge
@@ -226,7 +227,10 @@ class Effects:
             return None
         if position >= len(parameters):
             takes = listed(decl.name for decl in parameters) or "nothing"
-            message, advice = f"`{action.name}` takes {len(parameters)} arguments", f"it takes {takes}"
+            message = (
+                f"`{action.name}` takes {len(parameters) or 'no'} argument{'s' * (len(parameters) != 1)}"
+            )
+            advice = f"it takes {takes}"
             self._add(EXTRA_ARGUMENT.at(argument.span, message, help=advice, related=related))
             return None
         return parameters[position]
@@ -275,6 +279,8 @@ class Effects:
         text = _source_text(self.typer, doubt.span)
         example = '"..."' if doubt.type.base is Base.STR else "0"
         advice = f"give a default: `{text} ?? {example}`, or make it happen only `if {text} is known`"
+        if _decides_a_match(value, doubt):
+            advice = f"add an arm `unknown: ...` to the `match`, or make it happen only `if {text} is known`"
         message = f"`{text}` may be unknown, and then {otherwise}"
         self._add(MAYBE_UNKNOWN.at(doubt.span, message, help=advice))
 
@@ -303,6 +309,17 @@ class Effects:
 
     def _add(self, finding: Diagnostic) -> None:
         self.typer.scope.names.findings.add(finding)
+
+
+def _decides_a_match(value: program.Expr, doubt: program.Expr) -> bool:
+    """Whether what is in doubt is asked by a `match`, for which `else` is not enough (L38)."""
+    for part in walk(value):
+        if isinstance(part, program.Match):
+            asked = [part.subject, *(arm.test for arm in part.arms)]
+            tests = [test for test in asked if isinstance(test, program.Expr)]
+            if any(inner is doubt for test in tests for inner in walk(test)):
+                return True
+    return False
 
 
 def _source_text(typer: Expressions, span: Span) -> str:

@@ -110,7 +110,7 @@ def _entry(found: list[tuple[str, program.FieldDecl]]) -> FieldEntry:
             return FieldEntry(first.name, ANY, conflict)
         joined = joined_type(its_type, other.type)
         if joined is None:
-            conflict = f"it is {type} in {event} and {other.type} in {other_event}"
+            conflict = f"it is {its_type} in {event} and {other.type} in {other_event}"
             return FieldEntry(first.name, ANY, conflict)
         its_type = joined
     return FieldEntry(first.name, its_type)

@@ -21,6 +21,9 @@ GLOB_MATCHES_NOTHING = Code("RE116", "pattern-matches-nothing", Severity.ERROR, 
 UNKEYABLE = Code("RE220", "unkeyable-field", Severity.ERROR, "A loop cannot be kept apart by such a value.")
 DUPLICATE = Code("RE110", "duplicate-declaration", Severity.ERROR, "Two declarations have one name.")
 
+#: What can tell keys apart.
+_KEYS = (Base.STR, Base.INT, Base.BOOL, Base.ANY)
+
 
 @dataclass
 class Heard:
@@ -217,14 +220,16 @@ def check_key(names: Names, heard: Heard, name: syntax.Name) -> None:
             else f"{where} have no field `{name.text}`"
         )
         shared = [
-            known for known in heard.fields if all(known in fields_of([event]) for event in heard.events)
+            known
+            for known, other in heard.fields.items()
+            if other.type.base in _KEYS and all(known in fields_of([event]) for event in heard.events)
         ]
         otherwise = (
             f"key by one of {listed(sorted(shared))}" if shared else "hear these events in loops of their own"
         )
         advice = did_you_mean(name.text, shared, otherwise)
         names.findings.add(UNKNOWN_FIELD.at(name.span, message, help=advice))
-    elif entry.type.base not in (Base.STR, Base.INT, Base.BOOL, Base.ANY):
+    elif entry.type.base not in _KEYS:
         message = f"`{name.text}` is {entry.type.known()}, by which no loop can be kept apart"
         advice = "key by a text, a whole number, or true and false"
         names.findings.add(UNKEYABLE.at(name.span, message, help=advice))

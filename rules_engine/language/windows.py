@@ -69,7 +69,7 @@ def aggregate(typer: Typer, expr: syntax.Call, arguments: tuple[syntax.Expr, ...
     if scope.names.findings.error_count > errors or (window is None and expr.window is not None):
         return unclear(expr.span)
     if sample is not None and window_height(sample, scope.local) > 0:
-        advice = "ask for it over one window only; a `with` in a loop of its own can hold the other"
+        advice = "take one of the two away: only `streak` may hold a window"
         scope.names.findings.add(NESTED_WINDOW.at(expr.span, "windows inside one another", help=advice))
         return unclear(expr.span)
     its_type = _result_type(name, sample, fed=feed is not None)
