@@ -208,7 +208,7 @@ class SampleWindow(WindowKind):
     # -- writing
 
     def add(self, memory: Memory, now_ms: int, value: Value) -> None:
-        state = memory.states[self.index] or [0, 0, 0, 0, [], [], None]
+        state = memory.states[self.index] or [0, 0, None, 0, [], [], None]
         head, tail, lost, _, times, samples, weighted = state
         times = [*times, now_ms]
         samples = [*samples, value] if self._with_samples else samples
@@ -329,9 +329,9 @@ class SampleWindow(WindowKind):
             return False
         head, tail, lost, _, times, *_ = state
         if self._span_ms is None:
-            return bool(lost) or (tail - head) * CHUNK + len(times) > self._cap
+            return lost is not None or (tail - head) * CHUNK + len(times) > self._cap
         edge = now_ms - self._span_ms
-        if lost > edge:
+        if lost is not None and lost > edge:
             return True
         over = (tail - head) * CHUNK + len(times) - self._cap
         return over > 0 and bool(memory.chunk(self._part(head))[0][over - 1] > edge)
