@@ -122,7 +122,7 @@ class QualityMonitorDaemon(_Acting):
         """Audit the newest games now and publish the score."""
 
         def work(line: TrainingLine) -> str:
-            quality = line.quality()
+            quality = line.quality(thorough=True)
             self._pipeline.reporters[config_key].quality(quality)
             return f"audited {quality.games} games because of {reason}: {quality.score:.2f}"
 

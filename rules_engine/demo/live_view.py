@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from rules_engine.demo.observer import Observer
+from rules_engine.demo.observer import Observer, number
 from rules_engine.demo.settings import SPEEDUP, RunSettings
 from rules_engine.engine.decision import Firing
 
@@ -29,19 +30,6 @@ def sparkline(values: list[float], width: int) -> str:
     return "".join(_BARS[round((value - low) / (high - low or 1) * steps)] for value in values)
 
 
-def number(value: Any) -> str:
-    """A value for people: floats with two digits, whole ones without."""
-    if isinstance(value, float):
-        return f"{value:.2f}".rstrip("0").rstrip(".")
-    return str(value)
-
-
-def because(firing: Firing, most: int = 4) -> str:
-    """What a firing was decided on, as `name = value` pairs."""
-    pairs = [f"{name} = {number(value)}" for name, value in firing.because.items()]
-    return ", ".join(pairs[:most]) + (", ..." if len(pairs) > most else "")
-
-
 def consequences(firing: Firing) -> str:
     """What a firing did, in a few words."""
     words = []
@@ -52,6 +40,11 @@ def consequences(firing: Firing) -> str:
             words.append(effect["action"])
     emitted = [effect["event"] for effect in firing.effects if effect["kind"] == "emit"]
     return ", ".join(words or emitted or ["nothing"])
+
+
+def times(count: int) -> str:
+    """`once`, `twice`, `3 times`."""
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
 def screen(observer: Observer, settings: RunSettings, elapsed: float, *, rules: bool) -> RenderableType:
@@ -72,16 +65,24 @@ def screen(observer: Observer, settings: RunSettings, elapsed: float, *, rules: 
         parts += [_knobs(observer), _loops(observer)]
         latest = list(observer.recent)[-_SHOWN_FIRINGS:]
         lines = [
-            f"{f.loop} [{' '.join(map(str, f.key))}] {because(f, 3)} -> {consequences(f)}" for f in latest
+            f"{f.loop} [{' '.join(map(str, f.key))}] {observer.because(f, 3)} -> {consequences(f)}"
+            for f in latest
         ]
-        parts.append(Panel(Text("\n".join(lines), overflow="ellipsis", no_wrap=True), title="last firings"))
+        parts.append(
+            Panel(
+                Text("\n".join(lines), overflow="ellipsis", no_wrap=True),
+                title="last firings",
+                box=SIMPLE_HEAD,
+                title_align="left",
+            )
+        )
     else:
         parts.append(Text("without rules: nobody turns a knob", style="dim"))
     return Group(*parts)
 
 
 def _ratings(observer: Observer) -> Table:
-    table = Table(expand=True, title="players", title_justify="left")
+    table = Table(box=SIMPLE_HEAD, expand=True, padding=(0, 1), title="players", title_justify="left")
     for name in ("config", "rating", "", "per hour", "quality", "loss", "games", "promoted", "rolled back"):
         table.add_column(name, justify="left" if name in ("config", "", "loss") else "right")
     for key, record in observer.configs.items():
@@ -100,7 +101,7 @@ def _ratings(observer: Observer) -> Table:
 
 
 def _knobs(observer: Observer) -> Table:
-    table = Table(expand=True, title="knobs", title_justify="left")
+    table = Table(box=SIMPLE_HEAD, expand=True, padding=(0, 1), title="knobs", title_justify="left")
     table.add_column("knob")
     for key in observer.configs:
         table.add_column(key, justify="right")
@@ -116,13 +117,17 @@ def _knobs(observer: Observer) -> Table:
 
 
 def _loops(observer: Observer) -> Table:
-    table = Table(expand=True, title="loops", title_justify="left")
+    table = Table(box=SIMPLE_HEAD, expand=True, padding=(0, 1), title="loops", title_justify="left")
     table.add_column("loop")
     table.add_column("fired", justify="right")
+    table.add_column("acted", justify="right")
     table.add_column("where")
     for name, record in sorted(observer.loops.items()):
         table.add_row(
-            name, str(record.count), ", ".join(f"{key} {count}" for key, count in sorted(record.keys.items()))
+            name,
+            str(record.count),
+            str(record.acted),
+            ", ".join(f"{key} {count}" for key, count in sorted(record.keys.items())),
         )
     return table
 
@@ -145,7 +150,9 @@ class PlainView:
             if (firing.loop, firing.key) not in self._seen:
                 self._seen.add((firing.loop, firing.key))
                 key = " ".join(map(str, firing.key))
-                self._line(elapsed, f"{firing.loop} [{key}] {because(firing)} -> {consequences(firing)}")
+                self._line(
+                    elapsed, f"{firing.loop} [{key}] {observer.because(firing)} -> {consequences(firing)}"
+                )
         if elapsed >= self._next:
             self._next = elapsed + _PLAIN_EVERY_SECONDS
             ratings = (

@@ -13,6 +13,7 @@ from rules_engine.event import Kind, Row
 from rules_engine.store.port import Store, StoreError
 
 _PAGE = 1_000
+_REMEMBERED = 10_000  #: events whose type is still known when a firing names them
 
 
 @dataclass
@@ -60,9 +61,10 @@ class KnobRecord:
 
 @dataclass
 class LoopRecord:
-    """The firings of one loop. `first` and `strongest` show why: the latter had the most effects."""
+    """The firings of one loop. `first` and `last` are of those that had an effect."""
 
     count: int = 0
+    acted: int = 0  #: firings that had any effect
     keys: Counter[str] = field(default_factory=Counter)
     first: Firing | None = None
     last: Firing | None = None
@@ -72,6 +74,9 @@ class LoopRecord:
         """Take a firing in."""
         self.count += 1
         self.keys[" ".join(map(str, firing.key)) or "all"] += 1
+        if not firing.effects:
+            return
+        self.acted += 1
         self.first = self.first or firing
         self.last = firing
         for effect in firing.effects:
@@ -92,6 +97,13 @@ def _milestone(event: str, payload: dict[str, Any]) -> str | None:
         case "PLATEAU_DETECTED":
             return "the rating stands still"
     return None
+
+
+def number(value: Any) -> str:
+    """A value for people: floats with two digits, whole ones without."""
+    if isinstance(value, float):
+        return f"{value:.2f}".rstrip("0").rstrip(".")
+    return "unknown" if value is None else str(value)
 
 
 def effect_name(effect: dict[str, Any]) -> str:
@@ -116,6 +128,7 @@ class Observer:
         self.milestones: list[tuple[int, str]] = []  #: (time in ms, sentence)
         self.events = 0
         self.began_ms: int | None = None
+        self._types: dict[str, str] = {}
         self._store: Store | None = None
         self._position = 0
         self._firing = (0, -1)
@@ -137,6 +150,13 @@ class Observer:
             return self._store is not None and self._store.holder("rules") is not None
         except StoreError:
             return False
+
+    def because(self, firing: Firing, most: int = 4) -> str:
+        """What a firing was decided on: `name = value` pairs, or the event when nothing else counted."""
+        pairs = [f"{name} = {number(value)}" for name, value in firing.because.items()]
+        if not pairs:
+            return f"on {self._types.get(firing.event_id, firing.cause)}"
+        return ", ".join(pairs[:most]) + (", ..." if len(pairs) > most else "")
 
     def actions_waiting(self) -> int:
         """Owed actions that nobody has performed yet."""
@@ -169,7 +189,8 @@ class Observer:
                 if firing.shadow:
                     continue
                 self.loops.setdefault(firing.loop, LoopRecord()).add(firing)
-                self.recent.append(firing)
+                if firing.effects:
+                    self.recent.append(firing)
                 for effect in firing.effects:
                     if effect["kind"] == "set":
                         self._knob(firing.loop, effect)
@@ -189,6 +210,9 @@ class Observer:
 
     def _event(self, row: Row) -> None:
         self.events += 1
+        self._types[row.id] = row.type
+        if len(self._types) > _REMEMBERED:
+            del self._types[next(iter(self._types))]
         if self.began_ms is None:
             self.began_ms = row.time_ms
         payload = row.payload

@@ -36,6 +36,7 @@ class Pipeline:
             key: Reporter(line, settings, publish or (lambda *_: None)) for key, line in self.lines.items()
         }
         self.round = 0
+        self.checks_wanted: set[str] = set()  #: configurations whose next audit is to be thorough
         self.gaining: dict[str, float] = {}  #: rating points per hour of those said to gain fast
         self.lock = threading.RLock()  #: held through each configuration's part of a round
 
@@ -75,7 +76,8 @@ class Pipeline:
         games = round(games * len(line.workers.online) / len(line.workers.workers))
         exports = line.selfplay(self.round, max(games, 8), get("exploration", key))
         report.played(self.round, exports)
-        report.quality(line.quality())
+        report.quality(line.quality(thorough=key in self.checks_wanted))
+        self.checks_wanted.discard(key)
         epochs = self.settings.epochs + round(get("epochs_bonus", key))
         report.training_started(self.round)
         training = line.train(exports, epochs, get("learning_rate_scale", key))

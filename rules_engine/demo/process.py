@@ -21,7 +21,8 @@ from rules_engine.demo.controls import DEFAULTS, ReadKnob
 from rules_engine.demo.handlers import handlers_for
 from rules_engine.demo.pipeline import Pipeline
 from rules_engine.demo.settings import RunSettings
-from rules_engine.events.event_router import publish
+from rules_engine.event import Event
+from rules_engine.events.event_router import get_router, publish
 
 _SOURCE = "demo/pipeline"
 
@@ -62,6 +63,12 @@ async def _run(settings: RunSettings, db: Path, *, rules: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     pipeline = Pipeline(settings, _tell, _knob_reader(db) if rules else None)
+
+    def check_quality(event: Event) -> None:
+        """Asked for by the loops: done with the next audit, not in here, so that no cascade can start."""
+        pipeline.checks_wanted.add(str(event["payload"].get("config_key")))
+
+    get_router().subscribe("QUALITY_CHECK_REQUESTED", check_quality)
     serving = asyncio.create_task(_serve(pipeline, db)) if rules else None
     playing = asyncio.create_task(asyncio.to_thread(_play, pipeline, stop))
     await asyncio.wait({playing, *([serving] if serving else [])}, return_when=asyncio.FIRST_COMPLETED)

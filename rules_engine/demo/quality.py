@@ -45,6 +45,15 @@ class Quality:
         return next((word for least, word in cuts if self.score >= least), "critical")
 
 
+def urgency(score: float) -> Literal["low", "medium", "high", "critical"]:
+    """How urgent a poor score is: a word for each quarter below `POOR`, from the bottom."""
+    if score >= 0.75 * POOR:
+        return "low"
+    if score >= 0.5 * POOR:
+        return "medium"
+    return "high" if score >= 0.25 * POOR else "critical"
+
+
 def audit(game: Game, record: Record, sample: int, random: np.random.Generator) -> Quality:
     """Replay up to `sample` games, drawn at random, and count what is wrong with them."""
     if not len(record):

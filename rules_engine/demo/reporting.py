@@ -9,7 +9,7 @@ from rules_engine.demo.checkpoints import Checkpoint
 from rules_engine.demo.evaluation import Evaluation
 from rules_engine.demo.exports import Export
 from rules_engine.demo.learner import TrainingReport
-from rules_engine.demo.quality import GOOD, POOR, Quality
+from rules_engine.demo.quality import GOOD, POOR, Quality, urgency
 from rules_engine.demo.ratings import severity, velocity, velocity_trend
 from rules_engine.demo.settings import RunSettings
 from rules_engine.demo.training_line import TrainingLine
@@ -74,6 +74,7 @@ class Reporter:
                 threshold=POOR,
                 previous_score=before if before is not None else score,
                 degradation_delta=drop,
+                severity=urgency(score),
             )
             # A warning says: too much chance in the games. Repeated games are the opposite fault.
             if quality.wrong_labels > 0.1:
@@ -172,6 +173,7 @@ class Reporter:
                 elo_drop=drop,
                 baseline_elo=self.line.checkpoints.best.elo,
                 current_elo=serving.elo,
+                consecutive_regressions=self._regressions,
             )
         elif self._regressions:
             self._regressions = 0

@@ -138,7 +138,7 @@ def _greet(console: Console, settings: RunSettings, *, rules: bool) -> None:
         fault = f" After {at:.0f} s the fault `{settings.fault}` happens to {settings.faulty_config}."
     console.print(
         f"Three players learn small board games by self-play for {minutes:g} min, {steering}.{fault}",
-        markup=False, highlight=False,
+        markup=False, highlight=False, soft_wrap=not console.is_terminal,
     )  # fmt: skip
 
 

@@ -11,8 +11,8 @@ from rich.padding import Padding
 from rich.rule import Rule
 from rich.text import Text
 
-from rules_engine.demo.live_view import because, consequences, number
-from rules_engine.demo.observer import LoopRecord, Observer
+from rules_engine.demo.live_view import consequences, times
+from rules_engine.demo.observer import LoopRecord, Observer, number
 from rules_engine.demo.settings import RunSettings
 from rules_engine.engine.decision import Firing
 
@@ -33,7 +33,11 @@ def tell(console: Console, observer: Observer, settings: RunSettings, *, rules: 
 
 
 def _line(console: Console, text: str, indent: int = 0) -> None:
-    console.print(Padding(Text(text), (0, 0, 0, indent)))
+    """A line of text; broken to the width of a terminal, but not in a file."""
+    if console.is_terminal:
+        console.print(Padding(Text(text), (0, 0, 0, indent)))
+    else:
+        console.print(" " * indent + text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _milestones(console: Console, observer: Observer) -> None:
@@ -47,9 +51,15 @@ def _milestones(console: Console, observer: Observer) -> None:
 def _loops(console: Console, observer: Observer) -> None:
     for name, record in sorted(observer.loops.items(), key=lambda item: -item[1].count):
         keys = ", ".join(f"{key} {count}" for key, count in sorted(record.keys.items()))
-        console.print(Text.assemble((name, "bold"), f"  fired {record.count} times ({keys})"))
+        acted = "" if record.acted == record.count else f", with an effect {times(record.acted)}"
+        acted = acted if record.acted else ", without an effect"
+        _line(console, f"{name}  fired {times(record.count)}{acted} ({keys})")
         for label, firing in _examples(record):
-            _line(console, f"{label}: {_where(firing)}{because(firing)} -> {consequences(firing)}", 4)
+            _line(
+                console, f"{label}: {_where(firing)}{observer.because(firing)} -> {consequences(firing)}", 4
+            )
+        if not record.acted:
+            continue
         effects = ", ".join(f"{effect} x{count}" for effect, count in record.effects.most_common())
         _line(console, f"in all: {effects}", 4)
     if not observer.loops:
@@ -77,8 +87,9 @@ def _knobs(console: Console, observer: Observer) -> None:
         loops = ", ".join(sorted(record.loops))
         _line(
             console,
-            f"{knob} [{key}]  {number(record.first)} -> {number(record.last)}  "
-            f"(between {number(record.low)} and {number(record.high)}, {record.moves} moves, by {loops})",
+            f"{knob} [{key}]  {number(record.first)} -> {number(record.last)}"
+            f"  (between {number(record.low)} and {number(record.high)},"
+            f" moved {times(record.moves)} by {loops})",
         )
     if not moved:
         _line(console, "No knob moved.")
@@ -94,7 +105,7 @@ def _actions(console: Console, path: Path) -> None:
         done.setdefault((entry["action"], entry["config_key"]), []).append(entry["did"])
     console.print(Rule("what the pipeline did when asked"))
     for (action, key), notes in sorted(done.items()):
-        _line(console, f"{action} [{key}]  x{len(notes)}, last: {notes[-1]}")
+        _line(console, f"{action} [{key}]  {times(len(notes))}, last: {notes[-1]}")
 
 
 def _strength(console: Console, settings: RunSettings) -> None:

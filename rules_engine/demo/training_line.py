@@ -60,13 +60,17 @@ class TrainingLine:
             self.window.add(exports[-1])
         return exports
 
-    def quality(self) -> Quality:
-        """Audit the newest exports, remember each worker's score and return that of all."""
+    def quality(self, *, thorough: bool = False) -> Quality:
+        """Audit the newest exports, remember each worker's score and return that of all.
+
+        A `thorough` audit replays four times as many games.
+        """
+        sample = _AUDITED_GAMES * (4 if thorough else 1)
         newest = max((export.round for export in self.window.exports), default=0)
         found = []
         for export in self.window.exports:
             if export.round == newest:
-                one = audit(self.game, export.record, _AUDITED_GAMES, self.random["audit"])
+                one = audit(self.game, export.record, sample, self.random["audit"])
                 self.workers.workers[export.worker].quality = one.score
                 found.append(one)
         return combined(found)

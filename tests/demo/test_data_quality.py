@@ -11,7 +11,7 @@ from rules_engine.demo import exports
 from rules_engine.demo.games import GAMES
 from rules_engine.demo.network import Network
 from rules_engine.demo.play import Record
-from rules_engine.demo.quality import Quality, audit, combined
+from rules_engine.demo.quality import Quality, audit, combined, urgency
 from rules_engine.demo.selfplay import SelfplayWorkers
 
 GAME = GAMES["hex4_2p"]
@@ -58,6 +58,22 @@ def test_repeated_games_lower_the_score() -> None:
 )  # fmt: skip
 def test_categories(wrong: float, category: str) -> None:
     assert Quality(100, wrong, 1.0).category == category
+
+
+@pytest.mark.parametrize(
+    ("score", "word"),
+    [
+        (0.59, "low"),
+        (0.45, "low"),
+        (0.44, "medium"),
+        (0.3, "medium"),
+        (0.29, "high"),
+        (0.15, "high"),
+        (0.14, "critical"),
+    ],
+)
+def test_urgency(score: float, word: str) -> None:
+    assert urgency(score) == word
 
 
 def test_throttling_takes_the_worst_workers_out_and_restarts_those_that_return() -> None:
