@@ -179,6 +179,7 @@ class Dispatcher:
         self._renew()
         self._flush()
         self._claim()
+        self._flush()
         now = self._clock()
         due = [a.deadline_ms for a in self._attempts.values() if not a.timed_out]
         return max(1.0, min([self._limits.poll_ms, *(d - now for d in due)]))

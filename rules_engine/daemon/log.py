@@ -11,13 +11,20 @@ import structlog
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
+#: The same layout for entries that come by way of the standard library.
+_PLAIN = "%(asctime)s [%(levelname)-9s] %(message)s logger=%(name)s"
+
 log: Any = structlog.get_logger("rules_engine")
 
 
 def set_up_logging(level: str, *, colour: bool | None = None) -> None:
-    """Send entries of at least `level` ("INFO", ...) to standard error; colour None: when it is a terminal."""
+    """Send entries of at least `level` ("INFO", ...) to standard error, those of `logging` too.
+
+    `colour` None: when it is a terminal.
+    """
     if colour is None:
         colour = sys.stderr.isatty()
+    logging.basicConfig(stream=sys.stderr, level=level, format=_PLAIN)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -26,7 +33,7 @@ def set_up_logging(level: str, *, colour: bool | None = None) -> None:
             structlog.dev.ConsoleRenderer(colors=colour, pad_event_to=0, sort_keys=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
 
