@@ -48,7 +48,9 @@ def blocks(kind: str) -> list[Block]:
         text = page.read_text()
         for match in FENCE.finditer(text):
             if match[1] == kind:
-                found.append(Block(page, kind, match[2].strip(), match[3], text.count("\n", 0, match.start()) + 1))
+                found.append(
+                    Block(page, kind, match[2].strip(), match[3], text.count("\n", 0, match.start()) + 1)
+                )
     return found
 
 
@@ -72,7 +74,12 @@ def test_a_python_block_runs(block: Block, tmp_path: Path) -> None:
     script = tmp_path / "block.py"
     script.write_text(block.text)
     result = subprocess.run(
-        [sys.executable, "-W", "error::DeprecationWarning", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-W", "error::DeprecationWarning", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert result.returncode == 0, result.stderr
 
@@ -83,11 +90,19 @@ def test_a_console_block_prints_what_it_shows(block: Block, tmp_path: Path) -> N
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
     environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "100", "NO_COLOR": "1"
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "COLUMNS": "100",
+        "NO_COLOR": "1",
     }
     for command, expected, code in _session(block.text):
         result = subprocess.run(
-            ["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+            ["bash", "-c", command],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         got = result.stdout + result.stderr
         assert result.returncode == code, f"$ {command}\n{got}"
