@@ -36,6 +36,7 @@ class Reporter:
         self._flat = 0
         self._plateau_until = 0.0
         self._regressions = 0
+        self._judged = line.checkpoints.serving.model_id
         self._total_games = 0
 
     def _say(self, event: str, **payload: Any) -> None:
@@ -162,7 +163,11 @@ class Reporter:
         self._regression()
 
     def _regression(self) -> None:
+        """Compare what serves with the best before it: once a model, for its rating does not change."""
         drop, serving = self.line.elo_drop, self.line.checkpoints.serving
+        if serving.model_id == self._judged:
+            return
+        self._judged = serving.model_id
         word = severity(drop)
         if word:
             self._regressions += 1

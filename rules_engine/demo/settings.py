@@ -36,7 +36,7 @@ class RunSettings:
     temperature: float = 0.25
     hidden: int = 48
     openings: int = 150  #: each is played twice in an evaluation
-    velocity_hours: float = 2.0
+    velocity_hours: float = 1.5
 
     @property
     def faulty_config(self) -> str:

@@ -104,6 +104,15 @@ def test_the_fault_regression_loses_rating_and_is_detected(rig: Callable[..., Ri
     assert told[0]["model_path"] == one.payloads("MODEL_PROMOTED")[-1]["model_path"]
 
 
+def test_a_model_is_judged_once(rig: Callable[..., Rig]) -> None:
+    one = rig(fault="regression", rounds=12)
+    one.rounds(9)
+    models = [payload["model_path"] for payload in one.payloads("REGRESSION_DETECTED")]
+    assert len(models) == len(set(models)) <= len(one.payloads("MODEL_PROMOTED"))
+    counts = [payload["consecutive_regressions"] for payload in one.payloads("REGRESSION_DETECTED")]
+    assert counts == list(range(1, len(counts) + 1))
+
+
 def test_the_fault_bad_data_lowers_the_quality(rig: Callable[..., Rig]) -> None:
     one = rig(fault="bad-data", rounds=6)
     one.rounds(1)
