@@ -39,23 +39,30 @@ class Context:
         self.n = 0
         self.changes = 0
         self._verdicts: dict[tuple[str, Key], Verdict] = {}
-        self._marks: tuple[int, ...] = ()
+        self._marks: tuple[int, ...] | None = None
 
     # -- one loop at a time (R5)
 
-    def mark(self) -> None:
-        """Another loop begins; until the next mark all it does can be taken back."""
-        decision = self.decision
-        self.overlay.mark()
+    def next_loop(self) -> None:
+        """Another loop begins: it does not see the sets of the last, and what it does can be taken back."""
         self.knobs.next_loop()
-        self._marks = (
-            self.n, self.changes, len(self.cascade),
-            len(decision.firings), len(decision.emitted), len(decision.actions),
-            len(decision.changes), len(decision.undelivered), len(decision.switched_off),
-        )  # fmt: skip
+        self._marks = None
+
+    def mark(self) -> None:
+        """The loop is about to do something; most loops at most events never do."""
+        if self._marks is None:
+            decision = self.decision
+            self.overlay.mark()
+            self._marks = (
+                self.n, self.changes, len(self.cascade),
+                len(decision.firings), len(decision.emitted), len(decision.actions),
+                len(decision.changes), len(decision.undelivered), len(decision.switched_off),
+            )  # fmt: skip
 
     def take_back(self) -> None:
         """The loop raised: nothing of what it did stands."""
+        if self._marks is None:
+            return
         decision = self.decision
         self.overlay.take_back()
         self.n, self.changes, queued, *lengths = self._marks
@@ -75,7 +82,7 @@ class Context:
 
     def off(self, loop: LoopRuntime, now_ms: int) -> str | None:
         """Why a loop is off; None if it is on."""
-        if loop.plan.mode == "off":
+        if loop.is_off:
             return "by @off"
         if not self.any_off:
             return None
@@ -86,7 +93,7 @@ class Context:
 
     def verdict(self, loop: LoopRuntime, key: Key, reason: Reason, frame: Frame, detail: str = "") -> None:
         """Why a loop did or did not act; the last one for this loop and key stands."""
-        reads = tuple([(text, expr(frame)) for text, expr in loop.plan.reads])
+        reads = tuple([(text, expr(frame)) for text, expr in loop.reads])
         self._verdicts[loop.name, key] = Verdict(
             loop.name, key, self.position, frame.now_ms, reason, detail, reads
         )

@@ -37,7 +37,6 @@ def apply_control(
     """
     context = Context(runtime_of(plan), state, position, time_ms)
     context.n = context.changes = _FIRST_N * (n + 1)
-    context.mark()
     if kind == "knob":
         _set_knob(context, body, time_ms)
     elif kind == "off":

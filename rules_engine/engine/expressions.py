@@ -373,7 +373,7 @@ def _numbers(arguments: list[Value]) -> list[Any] | None:
         arguments = list(arguments[0].values())
     elif len(arguments) == 1 and type(arguments[0]) is list:
         arguments = arguments[0]
-    return arguments if arguments and all(map(values.is_number, arguments)) else None
+    return arguments if arguments and values.all_numbers(arguments) else None
 
 
 def _extreme(choose: Callable[[list[Any]], Any]) -> Callable[[list[Value]], Value]:
@@ -404,7 +404,7 @@ def _whole(compute: Callable[[Any], int]) -> Callable[[list[Value]], Value]:
 
 def _clamp(arguments: list[Value]) -> Value:
     value, low, high = arguments
-    if not all(map(values.is_number, arguments)) or low > high:
+    if not values.all_numbers(arguments) or low > high:
         return None
     return min(max(value, low), high)
 

@@ -51,7 +51,6 @@ def handover(
     """
     context = Context(runtime_of(new), state, position, time_ms)
     context.n = context.changes = _FIRST_N
-    context.mark()
     fate: dict[str, list[str]] = {word: [] for word in ("kept", "rejudged", "reset", "added", "removed")}
     known = _known(state, old)
     for loop in context.runtime.loops.values():

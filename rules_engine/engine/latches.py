@@ -32,6 +32,7 @@ class Evaluation:
     """A loop at a key, looked at once: at an event, or at a timer. `save` writes what has changed."""
 
     def __init__(self, context: Context, loop: LoopRuntime, key: Key, now_ms: int) -> None:
+        context.mark()
         self.context = context
         self.loop = loop
         self.key = key

@@ -41,6 +41,9 @@ class LoopRuntime:
         self.name = plan.name
         self.scope = f"loop:{plan.name}"
         self.per = plan.per
+        self.is_off = plan.mode == "off"
+        self.when = plan.when
+        self.reads = plan.reads
         self.local_plans = dict(plan.locals)
         self.read_local = {name: local(name) for name, _ in plan.locals}
         self.kinds: tuple[SlotKind, ...] = tuple(slot_kind(i, slot) for i, slot in enumerate(plan.slots))

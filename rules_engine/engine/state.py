@@ -67,6 +67,11 @@ class State:
         due_ms, scope, _, kind, n, part, key = entry
         return [due_ms, kind, n] in timers_of(self.get(scope, key, part))
 
+    def has_due(self, limit_ms: int) -> bool:
+        """Whether there may be a timer due at `limit_ms` or before."""
+        heads = (self._timers[:1], self._idle[:1])
+        return any(head and head[0][0] <= limit_ms for head in heads)
+
     def due(self, limit_ms: int) -> list[Timer]:
         """Live timers due at `limit_ms` or before, in order, each once."""
         found = entries_until(self._timers, limit_ms) + entries_until(self._idle, limit_ms)
@@ -185,6 +190,10 @@ class Fork(State):
     def next_due_ms(self) -> int | None:
         heads = (self._front[0].head_ms(), super().next_due_ms)
         return min((head for head in heads if head is not None), default=None)
+
+    def has_due(self, limit_ms: int) -> bool:
+        heads = (self._front[0].head_ms(), self._front[1].head_ms())
+        return super().has_due(limit_ms) or any(head is not None and head <= limit_ms for head in heads)
 
     def fork(self) -> Fork:
         raise TypeError("a fork is not forked again")

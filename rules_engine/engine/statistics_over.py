@@ -23,7 +23,7 @@ def of_samples(function: str, samples: list[Value], quantile: float | None) -> V
     """`distinct`, and of numbers `stddev` and `quantile`; unknown for samples that are not numbers."""
     if function == "distinct":
         return len({_identity(sample) for sample in samples})
-    if not all(map(values.is_number, samples)):
+    if not values.all_numbers(samples):
         return None
     if function == "stddev":
         return deviation(samples)
@@ -64,7 +64,7 @@ def at_rank(samples: list[Any], share: float) -> Value:
 
 def slope(places: list[int], samples: list[Value], span: int) -> Value:
     """The least-squares change over `span` places; unknown of one sample, or all at one place."""
-    if len(samples) < 2 or not all(map(values.is_number, samples)):
+    if len(samples) < 2 or not values.all_numbers(samples):
         return None
     n = len(samples)
     origin = places[0]

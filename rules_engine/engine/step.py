@@ -15,7 +15,7 @@ from rules_engine.engine.decision import Decision
 from rules_engine.engine.effects import usable
 from rules_engine.engine.expressions import Frame
 from rules_engine.engine.latches import Evaluation, unknown_detail
-from rules_engine.engine.plan import Key, Plan, TriggerPlan
+from rules_engine.engine.plan import Expr, Key, Plan, TriggerPlan
 from rules_engine.engine.runtime import LoopRuntime, Runtime, runtime_of
 from rules_engine.engine.state import State
 from rules_engine.engine.timers import FORGET, Timer, timers_of
@@ -24,13 +24,17 @@ from rules_engine.event import Kind, Row
 #: How long a loop remembers which of its firings have failed already (L31).
 _FAILED_MS = 7 * 24 * 3_600_000
 _FAILED_KEPT = 256
+_NO_LOCALS: dict[str, Expr] = {}
 
 
 def decide(plan: Plan, state: State, row: Row) -> Decision:
     """Everything that follows from a row. The state is left as it is: `state.apply(decision)` changes it."""
     if row.kind is Kind.EMITTED:
         return Decision()
-    return Step(Context(runtime_of(plan), state, row.seq, row.time_ms)).run(row)
+    runtime = runtime_of(plan)
+    if row.kind is Kind.EVENT and row.type not in runtime.hearers and not state.has_due(row.time_ms):
+        return Decision()
+    return Step(Context(runtime, state, row.seq, row.time_ms)).run(row)
 
 
 class Step:
@@ -81,10 +85,16 @@ class Step:
             )
         occurrence.fields = fields
         frame = Frame(fields, occurrence.type, occurrence.time_ms, view)
+        keys: dict[tuple[str, ...], tuple[Key, bool]] = {}
         for loop in hearers:
-            self.context.mark()
+            self.context.next_loop()
             try:
-                self._hear(loop, occurrence, frame)
+                found = keys.get(loop.per)
+                if found is None:
+                    key = tuple([fields.get(name) for name in loop.per])
+                    found = keys[loop.per] = (key, usable(key))
+                frame.key, known = found
+                self._hear(loop, occurrence, frame, known)
             except Exception as error:  # noqa: BLE001 - one loop's fault is no other's (R5)
                 self._failed(loop, frame.key, error)
 
@@ -93,48 +103,57 @@ class Step:
         text = "".join(traceback.format_exception(error))
         self.context.failed(loop.name, key, f"{type(error).__name__}: {error}", text)
 
-    def _hear(self, loop: LoopRuntime, occurrence: Occurrence, frame: Frame) -> None:
-        fields = occurrence.fields or {}
+    def _hear(self, loop: LoopRuntime, occurrence: Occurrence, frame: Frame, known: bool) -> None:
+        """One loop, one event; `known` says whether the event has the loop's key (L22)."""
+        context, key = self.context, frame.key
         frame.alias = None
         frame.slots = None
         frame.locals = {}
-        frame.local_plans = {}
-        frame.key = key = tuple([fields.get(name) for name in loop.per])
-        context = self.context
-        why_off = context.off(loop, occurrence.time_ms)
-        if why_off is not None:
-            if occurrence.type in loop.triggers and usable(key):
-                context.verdict(loop, key, "off", frame, why_off)
-            return
-        left_out = self._feed(loop, occurrence, frame) if occurrence.type in loop.feeds else ()
-        triggers = loop.triggers.get(occurrence.type)
-        if triggers is None:
-            return
-        trigger = self._passing(loop, triggers, frame)
-        if trigger is None:
-            return
-        if not usable(key):
+        frame.local_plans = _NO_LOCALS
+        if loop.is_off or context.any_off:
+            why_off = context.off(loop, occurrence.time_ms)
+            if why_off is not None:
+                if known and occurrence.type in loop.triggers:
+                    context.verdict(loop, key, "off", frame, why_off)
+                return
+        left_out: tuple[int, ...] = ()
+        if loop.feeds:
+            if occurrence.type in loop.feeds:
+                left_out = self._feed(loop, occurrence, frame)
+            if occurrence.type not in loop.triggers:
+                return
+        triggers = loop.triggers[occurrence.type]
+        trigger = triggers[0]
+        if trigger.filter is not None or len(triggers) > 1:
+            passing = self._passing(loop, triggers, frame, known)
+            if passing is None:
+                return
+            trigger = passing
+        if not known:
             context.verdict(loop, (), "key", frame)
             return
-        if not loop.remembers:
-            frame.alias = trigger.alias
-            frame.local_plans = loop.local_plans
-            when = loop.plan.when
-            truth = True if when is None else when(frame)
-            if truth is not True:
-                if truth is False:
-                    context.verdict(loop, key, "condition", frame)
-                else:
-                    context.verdict(loop, key, "unknown", frame, unknown_detail(when, frame))
-                return
+        if not loop.remembers and loop.when is not None and not self._is_true(loop, frame, trigger):
+            return
         evaluation = Evaluation(context, loop, key, occurrence.time_ms)
         evaluation.prepare(frame, trigger.alias)
         evaluation.on_event(frame, occurrence.bound(trigger.alias), occurrence.origin, left_out)
         evaluation.save()
         self._after_breaker(loop)
 
+    def _is_true(self, loop: LoopRuntime, frame: Frame, trigger: TriggerPlan) -> bool:
+        """The short way for loops without memory: most events end here."""
+        assert loop.when is not None
+        frame.alias = trigger.alias
+        frame.local_plans = loop.local_plans
+        truth = loop.when(frame)
+        if truth is False:
+            self.context.verdict(loop, frame.key, "condition", frame)
+        elif truth is not True:
+            self.context.verdict(loop, frame.key, "unknown", frame, unknown_detail(loop.when, frame))
+        return truth is True
+
     def _passing(
-        self, loop: LoopRuntime, triggers: tuple[TriggerPlan, ...], frame: Frame
+        self, loop: LoopRuntime, triggers: tuple[TriggerPlan, ...], frame: Frame, known: bool
     ) -> TriggerPlan | None:
         """The first trigger whose filter the event passes."""
         unknown: TriggerPlan | None = None
@@ -144,7 +163,7 @@ class Step:
                 return trigger
             if truth is not False:
                 unknown = trigger
-        if usable(frame.key):
+        if known:
             if unknown is not None:
                 detail = unknown_detail(unknown.filter, frame)
                 self.context.verdict(loop, frame.key, "unknown", frame, detail)
@@ -191,6 +210,7 @@ class Step:
         due_ms, scope, _, kind, n, part, key = due
         context = self.context
         context.knobs.next_event()
+        context.next_loop()
         context.mark()
         loop = self.runtime.by_scope.get(scope)
         knob = self.runtime.knobs.get(scope)
@@ -253,6 +273,7 @@ class Step:
         key = tuple(payload.get("key") or ())
         context = self.context
         context.knobs.next_event()
+        context.next_loop()
         context.mark()
         if context.off(loop, row.time_ms) is not None or self._failed_before(loop, key, row):
             return

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ INT_MAX = 2**63 - 1
 INT_MIN = -(2**63)
 #: Decimals a knob's value is rounded to, so that no platform's last bit matters (L24).
 KNOB_DECIMALS = 9
+_NUMBERS = frozenset({int, float})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -29,6 +30,11 @@ def is_number(value: Value) -> bool:
     """Whether it is an int or a float; a bool is neither (L35)."""
     kind = type(value)
     return kind is float or kind is int
+
+
+def all_numbers(items: Iterable[Value]) -> bool:
+    """Whether they all are numbers."""
+    return _NUMBERS.issuperset(map(type, items))
 
 
 def checked(value: Any) -> Value:

@@ -227,7 +227,7 @@ class SampleWindow(WindowKind):
             if cut:
                 times, samples = times[cut:], samples[cut:]
         if len(times) == CHUNK:
-            numbers = samples if samples and all(map(values.is_number, samples)) else None
+            numbers = samples if samples and values.all_numbers(samples) else None
             memory.writes[self._part(tail)] = [
                 times,
                 samples,
@@ -305,7 +305,7 @@ class SampleWindow(WindowKind):
                 found.append(chunk[column])
                 continue
             part = chunk[1][begin:] if begin else chunk[1]
-            if not all(map(values.is_number, part)):
+            if not values.all_numbers(part):
                 return None
             found.append(combine(part))
         if None in found:
