@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
+from types import ModuleType
 from typing import Any, Literal
 
 import orjson
@@ -26,7 +27,10 @@ Mode = Literal["warn", "strict", "off"]
 _JSON_TYPES = (str, int, float, bool, list, dict, type(None))
 _FITS: dict[str, Callable[[Any], bool]] = {
     "str": lambda value: isinstance(value, str),
-    "int": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "int": lambda value: (
+        (isinstance(value, int) and not isinstance(value, bool))
+        or (isinstance(value, float) and value.is_integer())
+    ),
     "float": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
     "bool": lambda value: isinstance(value, bool),
     "duration": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
@@ -58,18 +62,29 @@ class FieldSchema:
 
 @dataclass(frozen=True, slots=True)
 class EventSchema:
-    """What an event declares. `dedup_ms`: None the default window, 0 off."""
+    """What an event declares. `dedup_ms`: None the default window, 0 off.
+
+    `derived` names, for each field that is made of others when absent, those others.
+    """
 
     fields: Mapping[str, FieldSchema] = field(default_factory=dict)
     required: frozenset[str] = frozenset()
     aliases: Mapping[str, str] = field(default_factory=dict)
     dedup_ms: int | None = None
+    derived: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def lacks(self, name: str, folded: Mapping[str, Any]) -> bool:
+        """Whether a field is missing in a folded payload, and cannot be derived from what is there."""
+        if folded.get(name) is not None:
+            return False
+        sources = self.derived.get(name)
+        return not sources or any(folded.get(source) is None for source in sources)
 
     def findings(self, payload: Mapping[str, Any]) -> list[tuple[str, str]]:
         """What does not fit: pairs of field and complaint."""
         folded = fold(payload, self.aliases)
         found = [
-            (name, "is required and missing") for name in sorted(self.required) if folded.get(name) is None
+            (name, "is required and missing") for name in sorted(self.required) if self.lacks(name, folded)
         ]
         for name, value in folded.items():
             declared = self.fields.get(name)
@@ -137,16 +152,25 @@ def _canonical(value: Any) -> Any:
     return value
 
 
-@cache
-def shipped_schema(name: str) -> EventSchema | None:
-    """What the shipped catalogue declares for an event, None if it declares nothing."""
-    tables = import_module("rules_engine.events.generated.payloads")
+def schema_from(tables: ModuleType, name: str) -> EventSchema | None:
+    """What a generated `catalogue` module declares for an event, None if it does not know it."""
     fields = tables.FIELDS.get(name)
     if fields is None:
         return None
+    words, ranges = tables.WORDS.get(name, {}), tables.RANGES.get(name, {})
     return EventSchema(
-        fields={key: FieldSchema(base=str(base)) for key, base in fields.items()},
+        fields={
+            key: FieldSchema(base, tuple(words.get(key, ())), *ranges.get(key, (None, None)))
+            for key, base in fields.items()
+        },
         required=frozenset(tables.REQUIRED.get(name, ())),
-        aliases=dict(tables.FIELD_ALIASES.get(name, {})),
+        aliases=tables.FIELD_ALIASES.get(name, {}),
         dedup_ms=tables.DEDUP_MS.get(name),
+        derived=tables.DERIVED_FROM.get(name, {}),
     )
+
+
+@cache
+def shipped_schema(name: str) -> EventSchema | None:
+    """What the shipped catalogue declares for an event, None if it declares nothing."""
+    return schema_from(import_module("rules_engine.events.generated.catalogue"), name)
