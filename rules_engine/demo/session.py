@@ -110,18 +110,21 @@ def _run(console: Console, settings: RunSettings, *, rules: bool) -> int:
             _wait_for_daemon(daemon, observer, settings)
         pipeline = children.start("pipeline", _pipeline_command(settings, rules=rules), settings)
         ended = _watch(console, observer, settings, [pipeline, *([daemon] if daemon else [])], rules=rules)
-        _stop(pipeline)
         if daemon:
             _stop(daemon)
+        _stop(pipeline)
         observer.refresh()
         if ended:
             tell(console, observer, settings, rules=rules)
         observer.close()
-    bad = {child.name: child.process.returncode for child in children.all if child.process.returncode}
-    for name, code in bad.items():
-        log = settings.folder / f"{name}.log"
-        console.print(f"the {name} ended with {code}; its log is {log}", markup=False, highlight=False)
-    return 1 if bad or not ended else 0
+    bad = [child for child in children.all if child.process.returncode or not ended]
+    for child in bad:
+        log = settings.folder / f"{child.name}.log"
+        console.print(
+            f"the {child.name} ended with exit code {child.process.returncode}; its log is {log}",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    return 1 if bad else 0
 
 
 def _greet(console: Console, settings: RunSettings, *, rules: bool) -> None:
@@ -203,21 +206,22 @@ def _stop(child: _Child) -> None:
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """SIGTERM ends the demo as Ctrl-C does, with everything it started."""
+    """SIGTERM and a closed terminal end the demo as Ctrl-C does, with everything it started."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         del number, frame
         raise _Stop
 
     try:
-        before = signal.signal(signal.SIGTERM, stop)
+        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
     except ValueError:  # not the main thread: whoever runs us there stops us otherwise
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _daemon_command(settings: RunSettings) -> list[str]:
