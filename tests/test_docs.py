@@ -1,6 +1,6 @@
-"""README and docs do what they say: every loop is linted, every command run, every Python block executed.
+"""README and docs do what they say: loops are linted, commands run, Python executed.
 
-In a fence marked `console`, each `$ ` line is a command of one shell session in an empty folder that holds the
+In a fence marked `console`, each `$ ` line is a command run by bash in an empty folder that holds the
 loops of the page, and the lines below it are its output: `...` stands for anything. A command that
 must fail is followed by `[exit 1]`. Fences marked `loop` become files: `loop` alone joins `rules/`, `loop
 path=rules/x.loop` names the file. `text` fences are only shown.
@@ -43,15 +43,13 @@ class Block:
 
 
 def blocks(kind: str) -> list[Block]:
-    found = []
-    for page in PAGES:
-        text = page.read_text()
-        for match in FENCE.finditer(text):
-            if match[1] == kind:
-                found.append(
-                    Block(page, kind, match[2].strip(), match[3], text.count("\n", 0, match.start()) + 1)
-                )
-    return found
+    return [
+        Block(page, kind, match[2].strip(), match[3], text.count("\n", 0, match.start()) + 1)
+        for page in PAGES
+        for text in [page.read_text()]
+        for match in FENCE.finditer(text)
+        if match[1] == kind
+    ]
 
 
 def loops_of(page: Path) -> dict[str, str]:

@@ -30,8 +30,8 @@ def decide(loop: str, *events: tuple[int, str, dict[str, Any]]) -> list[Firing]:
     plan = shipped_rules().plan
     assert plan is not None
     rows = [
-        Row(seq, START_MS + at_ms, Kind.EVENT, f"e{seq}", type, CONFIG | payload)
-        for seq, (at_ms, type, payload) in enumerate(events, 1)
+        Row(seq, START_MS + at_ms, Kind.EVENT, f"e{seq}", event, CONFIG | payload)
+        for seq, (at_ms, event, payload) in enumerate(events, 1)
     ]
     return [firing for firing in replay(plan, rows) if firing.loop == loop]
 
