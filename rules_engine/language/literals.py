@@ -9,6 +9,7 @@ MAX_DURATION_MS = 10 * 366 * 86_400_000
 _UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _PART = re.compile(r"([0-9]+)(ms|s|m|h|d)")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_BAD_ESCAPE = re.compile(r'\\[^"nt]')
 _ESCAPES = {'"': '"', "\\": "\\", "n": "\n", "t": "\t"}
 
 
@@ -38,11 +39,16 @@ def text_of(literal: str) -> str:
     inner = literal[1:-1]
     if "\\" not in inner:
         return inner
-    return _ESCAPE.sub(lambda m: _ESCAPES.get(m[1], m[0]), inner)
+    if "\0" in inner:
+        return _ESCAPE.sub(lambda m: _ESCAPES.get(m[1], m[0]), inner)
+    inner = inner.replace(r"\\", "\0")
+    for letter in '"nt':
+        inner = inner.replace("\\" + letter, _ESCAPES[letter])
+    return inner.replace("\0", "\\")
 
 
 def bad_escapes(literal: str) -> list[int]:
     """Where, counted from the opening quote, an escape stands that the language does not know."""
     if "\\" not in literal:
         return []
-    return [m.start() for m in _ESCAPE.finditer(literal) if m[1] not in _ESCAPES]
+    return [m.start() for m in _BAD_ESCAPE.finditer(literal.replace(r"\\", "..")) ]

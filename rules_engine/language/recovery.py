@@ -69,6 +69,7 @@ class Recovery:
         self._last = -1
         self._tries = 0
         self._over = False
+        self._misspelled_at = -1  # where a word stands that was meant to begin a clause
 
     def recover(self) -> bool:
         """Called at a token that does not fit; False when there is nothing left to read."""
@@ -133,6 +134,12 @@ class Recovery:
         row = self.machine.tables.rows[self.machine.states[-1]]
         return [kind for kind in row if kind.isupper() and self.machine.accepts(kind)]
 
+    def _complete(self) -> bool:
+        """Whether the clause, step or declaration before could end here."""
+        machine = self.machine
+        effects = machine.accepts("_DO") and not machine.accepts("_NOTHING")
+        return effects or machine.accepts("_AT") or machine.accepts(END)
+
     def _ends_here(self, token: Token) -> bool:
         """Whether what was begun cannot go on with this token: the next clause or the end is here."""
         index = self.machine.at
@@ -140,11 +147,20 @@ class Recovery:
 
     def _starts_line_of_its_own(self, index: int) -> bool:
         token = self.machine.tokens[index]
+        if token.start == self._misspelled_at:
+            return True
         return token.kinds[0] in structure_words() and self.machine.first_on_line(index)
 
     def _open_brackets(self) -> list[tuple[int, Token]]:
-        values = self.machine.values
-        return [(i, v) for i, v in enumerate(values) if isinstance(v, Token) and v.text in _CLOSER]
+        """The brackets not closed yet, outermost first, with their places on the stack."""
+        found: list[tuple[int, Token]] = []
+        for index, value in enumerate(self.machine.values):
+            if isinstance(value, Token):
+                if value.text in _CLOSER:
+                    found.append((index, value))
+                elif value.text in _CLOSERS and found:
+                    found.pop()
+        return found
 
     def _is_block(self, index: int) -> bool:
         """Whether an open bracket holds clauses or steps rather than a list."""
@@ -160,18 +176,23 @@ class Recovery:
         """
         machine = self.machine
         before = self._before
-        if before is None or len(before.kinds) < 2 or machine.values[-1:] != [before]:
+        if before is None or machine.values[-1:] != [before] or "NAME" not in before.kinds:
             return
         if machine.tables.rows[machine.states[-2]].get("NAME") != machine.states[-1]:
             return  # it was read as the word it is
-        follow = self.repairs.follow(before.kinds[0])
+        first = machine.first_on_line(machine.at - 1)
         now = machine.tokens[machine.at].kinds
-        if not any(kind in follow for kind in now):
+        word = before.kinds[0]
+        if word == "NAME":
+            meant = nearest(before.text, CLAUSE_WORDS) if first and len(before.text) <= 40 else None
+            if meant is None:
+                return
+            word = kind_of(meant)
+            self._misspelled_at = before.start
+        elif word in structure_words() and not first and now[0] not in {"ACTION", "EVENT"}:
             return
-        structural = before.kinds[0] in structure_words()
-        if structural and not machine.first_on_line(machine.at - 1) and now[0] not in {"ACTION", "EVENT"}:
-            return
-        machine.unshift()
+        if any(kind in self.repairs.follow(word) for kind in now):
+            machine.unshift()
 
     def _too_deep(self) -> bool:
         machine = self.machine
@@ -181,7 +202,7 @@ class Recovery:
             f"this is nested more than {MAX_DEPTH} deep",
             help="give a part of it a name, with `with` in the loop or with `let`",
         )
-        return self.skip()
+        return self.skip(within=False)
 
     def _unclosed_text(self, token: Token) -> bool:
         if token.kinds[0] != "BAD_TEXT":
@@ -253,6 +274,8 @@ class Recovery:
             return False
         brackets = self._open_brackets()
         closing = token.text in _CLOSERS
+        if closing and brackets and _CLOSER[brackets[-1][1].text] == token.text:
+            return False
         missing: list[Token] = []
         for index, opening in reversed(brackets):
             if self._is_block(index) and token.kinds[0] != END and token.text not in DECLARATION_WORDS:
@@ -318,7 +341,7 @@ class Recovery:
         if before is None:
             return False
         accepted = self._accepted()
-        complete = machine.accepts(END) or "_DO" in accepted or "_AT" in accepted
+        complete = self._complete()
         ends = self._ends_here(token)
         if not complete and not ends:
             following = machine.tokens[machine.at + 1].kinds
@@ -335,6 +358,10 @@ class Recovery:
                         f"`{text}` is missing before {quoted(token)}",
                         help=f"type `{text}` between `{before.text}` and {quoted(token)}",
                     )
+                    if text == "{":  # whose end nobody can guess: the effect goes with its block
+                        machine.truncate(machine.depth_accepting(token.kinds[0]))
+                        machine.builder.spoiled.append(token.start)
+                        return True
                     machine.feed(Token((kind,), text, before.end, before.end))
                     return True
         if complete or not ends:
@@ -365,20 +392,21 @@ class Recovery:
             return False
         if self._open_brackets() and not self._is_block(self._open_brackets()[-1][0]):
             return False
+        if not self._complete():
+            return False
         if machine.accepts("_WHEN") or machine.accepts("_DO"):
             what, help = "clause", _LOOP_HELP
         elif machine.accepts("_AT"):
             what, help = "step", _STEP_HELP
-        elif machine.accepts(END):
-            what, help = "declaration", _FILE_HELP
         else:
-            return False
+            what, help = "declaration", _FILE_HELP
         if token.kinds[0] in structure_words():
             home = "a test" if token.text in STEP_WORDS else "a loop"
-            if what == "declaration":
-                self._report(UNKNOWN_WORD, token, f"`{token.text}` stands outside of {home}", help=help)
+            if machine.accepts("_DO") and token.text in CLAUSE_WORDS:
+                message, help = f"`{token.text}` stands in a block of effects", "only `set`, `emit` and `do` do"
             else:
-                self._report(UNKNOWN_WORD, token, f"`{token.text}` cannot stand here", help=help)
+                message = f"`{token.text}` stands outside of {home}"
+            self._report(UNKNOWN_WORD, token, message, help=help)
         else:
             self._report(UNKNOWN_WORD, token, f"no {what} begins with {quoted(token)}", help=help)
         machine.at += 1
@@ -391,7 +419,7 @@ class Recovery:
         waited = phrases(accepted)
         if machine.accepts("LPAR") and machine.accepts("NUMBER"):
             message, help = f"{quoted(token)} stands where an expression belongs", self._form()
-        elif before is None or machine.accepts(END) or "_DO" in accepted or len(waited) > 5 or not waited:
+        elif before is None or self._complete() or len(waited) > 5 or not waited:
             message = f"{quoted(token)} has no place here"
             help = self._form() or _FILE_HELP
         else:
@@ -401,7 +429,7 @@ class Recovery:
 
     # ---- going on --------------------------------------------------------------------------------
 
-    def skip(self, *, spoil: bool = True) -> bool:
+    def skip(self, *, spoil: bool = True, within: bool = True) -> bool:
         """Goes on at the next clause, step or declaration, or behind the list or block around.
 
         What was begun before is left out of the tree. Returns True: reading can go on there.
@@ -409,7 +437,7 @@ class Recovery:
         machine = self.machine
         tokens = machine.tokens
         follow = structure_words()
-        brackets = self._open_brackets()
+        brackets = self._open_brackets() if within else []
         level = 0
         column = self._line_column()
         if spoil and machine.at:
@@ -428,7 +456,9 @@ class Recovery:
                 token.text == "@" and machine.first_on_line(index)
             ):
                 keep = machine.depth_accepting(kind)
-            elif index > begin and self._looks_like_clause(index, column):
+            elif token.start == self._misspelled_at or (
+                index > begin and self._looks_like_clause(index, column)
+            ):
                 keep = self._clause_depth()
             elif token.text in _CLOSER:
                 level += 1
@@ -452,8 +482,7 @@ class Recovery:
     def _spoil_last(self) -> None:
         """What was read last belongs to what went wrong, unless it ended on a line before."""
         machine = self.machine
-        whole = machine.accepts(END) or machine.accepts("_DO") or machine.accepts("_AT")
-        if not (whole and machine.first_on_line(machine.at)):
+        if not (self._complete() and machine.first_on_line(machine.at)):
             machine.builder.spoiled.append(machine.tokens[machine.at - 1].start)
 
     def _line_column(self) -> int:

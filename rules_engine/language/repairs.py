@@ -19,6 +19,7 @@ WRONG_CASE = Code(
 )
 
 _AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?)([A-Za-z]+)")
+_ACTION_NAME = re.compile(r"[A-Z][A-Za-z0-9]*\.[a-z_][a-z0-9_]*\b")
 _HYPHENATED = re.compile(r"[A-Za-z_]\w*(?:-\w+)+")
 _BARE_TEXT = re.compile(r"[\w*?.:/-]+")
 _NO_VALUE = frozenset({"None", "NULL", "null", "nil", "none", "undefined"})
@@ -183,7 +184,7 @@ class Repairs:
         before = self._before()
         if before is not None and before.end == token.start and len(before.text) <= 2:
             glued = before.text + token.text[:1]
-            if glued in slips.SIGNS and glued not in {"!", "&"} and machine.values[-1:] == [before]:
+            if glued in {*slips.SIGNS, *slips.SIGN_ADVICE} and glued not in {"!", "&"} and machine.values[-1:] == [before]:
                 if machine.unshift():
                     token = before
         text = self._text(token)
@@ -275,6 +276,8 @@ class Repairs:
         text = self._text(token)
         found = re.match(r"([0-9]+(?:\.[0-9]+)?)(?:\s*([A-Za-z]+))?", text)
         if found is None or token.kinds[0] not in {"NUMBER", "BAD_NUMBER"} or not machine.accepts("DURATION"):
+            return False
+        if token.kinds[0] == "BAD_NUMBER" and len(found[0]) < len(token.text):
             return False
         unit = slips.UNITS.get((found[2] or "").lower())
         if unit is None:
@@ -382,16 +385,18 @@ class Repairs:
         if before is None or before.kinds[0] not in {"EVENT", "ACTION"}:
             return False
         right = ("{", "}") if before.kinds[0] == "EVENT" else ("(", ")")
-        wrong = ("(", ")") if before.kinds[0] == "EVENT" else ("{", "}")
+        wrong = {"(": ")", "[": "]", "{": "}"}
         if not machine.accepts(kind_of(right[0])) or machine.accepts("_OR"):
             return False
         what = "the fields of an event stand" if right[0] == "{" else "the arguments of an action stand"
         where = "in braces" if right[0] == "{" else "in parentheses"
-        if token.text == wrong[0]:
+        if token.text == right[0]:
+            return False
+        if token.text in wrong:
             self._report(
                 FOREIGN, token.start, token.end, f"{what} {where}", f"type `{right[0]} ... {right[1]}`"
             )
-            closing = self._matching(machine.at, *wrong)
+            closing = self._matching(machine.at, token.text, wrong[token.text])
             for index, text in ((machine.at, right[0]), (closing, right[1])):
                 if index is not None:
                     old = machine.tokens[index]
@@ -399,8 +404,6 @@ class Repairs:
             if closing is None:
                 self._spoil(token)
             return True
-        if token.text in {right[0]}:
-            return False
         self._report(
             FOREIGN,
             before.start,
@@ -574,6 +577,8 @@ class Repairs:
                 return self._foreign_word(before)
         meant = self._meant(word)
         if meant:
+            if meant == "do":
+                self._join_action(machine.at + 1)
             self._report(
                 FOREIGN, token.start, token.end, f"`{token.text}` is called `{meant}` here", f"type `{meant}`"
             )
@@ -594,9 +599,21 @@ class Repairs:
         following = self._next().kinds
         for table in (slips.CLAUSES, slips.DECLARATIONS, slips.OPERATORS):
             meant = table.get(word)
+            if meant == "do" and following == ("EVENT",) and self._next_is_dotted():
+                following = ("ACTION",)
             if meant and any(machine.accepts(kind_of(meant), kind) for kind in following):
                 return meant
         return None
+
+    def _next_is_dotted(self) -> bool:
+        return self.machine.source.text[self._next().end : self._next().end + 1] == "."
+
+    def _join_action(self, index: int) -> None:
+        """`H.a` behind what turned out to be a `do` is one name, which the lexer could not know."""
+        tokens = self.machine.tokens
+        found = _ACTION_NAME.match(self.machine.source.text, tokens[index].start)
+        if found is not None and tokens[index].kinds == ("EVENT",):
+            tokens[index : index + 3] = [Token(("ACTION",), found[0], found.start(), found.end())]
 
     def _advice(self, word: str) -> str | None:
         machine = self.machine
