@@ -14,31 +14,24 @@ from typing import Any
 
 from rules_engine.engine.cascade import Origin, origin_of
 from rules_engine.engine.context import Context
+from rules_engine.engine.damping import MINUTE_MS, DampedLoop
 from rules_engine.engine.decision import Cause, Firing, Reason
 from rules_engine.engine.effects import FiringDraft
 from rules_engine.engine.expressions import Frame, reads_of
 from rules_engine.engine.plan import EffectPlan, Expr, Key
 from rules_engine.engine.runtime import LoopRuntime
+from rules_engine.engine.slots import Memory
 from rules_engine.engine.timers import FORGET
-from rules_engine.engine.values import moment, text_of
-from rules_engine.engine.windows import Memory
-
-MINUTE_MS = 60_000
+from rules_engine.engine.values import moment
 
 Bound = dict[str, Any]
 
 
-class Evaluation:
+class Evaluation(DampedLoop):
     """A loop at a key, looked at once: at an event, or at a timer. `save` writes what has changed."""
 
     def __init__(self, context: Context, loop: LoopRuntime, key: Key, now_ms: int) -> None:
-        context.mark()
-        self.context = context
-        self.loop = loop
-        self.key = key
-        self.now_ms = now_ms
-        self._old: dict[str, Any] | None = context.overlay.get(loop.scope, key)
-        self.cell: dict[str, Any] = dict(self._old) if self._old else {}
+        super().__init__(context, loop, key, now_ms)
         self.memory = self._memory() if loop.kinds else None
 
     def _memory(self) -> Memory:
@@ -186,11 +179,11 @@ class Evaluation:
     def _attempt(self, cause: Cause, frame: Frame, bound: Bound, origin: Origin) -> None:
         """Fire unless damped (L8, L9)."""
         plan, cell = self.loop.plan, self.cell
-        reason, detail = self._damped(frame)
+        reason, detail = self.damped(frame)
         if reason is not None:
             self._verdict(reason, frame, detail)
             return
-        self._count_firing()
+        self.count_firing()
         self._fire(cause, plan.effects, frame, bound, origin)
         if plan.cooldown_ms:
             cell["c"] = self.now_ms
@@ -200,48 +193,6 @@ class Evaluation:
             if self.loop.keeps_last:
                 cell["l"] = bound
         self._reset(self.loop.fired_marks)
-
-    def _damped(self, frame: Frame) -> tuple[Reason | None, str]:
-        plan, cell = self.loop.plan, self.cell
-        if "c" in cell and self.now_ms - cell["c"] < plan.cooldown_ms:
-            through = plan.unless is not None and plan.unless(frame) is True
-            if not through:
-                return "cooldown", f"until {moment(cell['c'] + plan.cooldown_ms)}"
-        if plan.limit is not None:
-            recent = self._recent_firings()
-            if len(recent) >= plan.limit:
-                return "limit", f"{len(recent)} firings since {moment(recent[0])}"
-        return None, ""
-
-    def _recent_firings(self) -> list[int]:
-        edge_ms = self.now_ms - self.loop.plan.limit_ms
-        return [time_ms for time_ms in self._limit_body().get("L", ()) if time_ms > edge_ms]
-
-    def _limit_body(self) -> dict[str, Any]:
-        if self.loop.plan.limit_overall:
-            return self.context.overlay.get(self.loop.scope, (), "limit") or {}
-        return self.cell
-
-    def _count_firing(self) -> None:
-        """For `limit`, and for the breaker (R39)."""
-        plan, cell = self.loop.plan, self.cell
-        if plan.limit is not None:
-            recent = [*self._recent_firings(), self.now_ms]
-            if plan.limit_overall:
-                body = {"L": recent, "T": [[self.now_ms + plan.limit_ms, FORGET, 0]]}
-                self.context.overlay.put(self.loop.scope, (), "limit", body)
-            else:
-                cell["L"] = recent
-        allowed = self.context.runtime.firings_per_minute
-        if self.loop.pause_ms * allowed >= MINUTE_MS:
-            return
-        since_ms, count = cell.get("b", (self.now_ms, 0))
-        if self.now_ms - since_ms >= MINUTE_MS:
-            since_ms, count = self.now_ms, 0
-        cell["b"] = [since_ms, count + 1]
-        if count + 1 > allowed:
-            reason = f"fired more than {allowed} times within a minute for key {text_of(list(self.key))}"
-            self.context.switch_off(self.loop, self.key, self.now_ms, reason)
 
     def _clear(self, frame: Frame, bound: Bound, origin: Origin) -> None:
         """Leave the latch: knobs held by it go back first, then the `cleared` block runs (L4, L25)."""
@@ -322,6 +273,11 @@ class Evaluation:
                 self.loop.kinds[index].reset(self.memory)
 
     def _verdict(self, reason: Reason, frame: Frame, detail: str = "") -> None:
+        if self.loop.longest_ms:
+            meta = self.context.overlay.get(self.loop.scope, (), "meta")
+            if meta is not None and self.now_ms - meta["since"] < self.loop.longest_ms:
+                age = f"windows remember since {moment(meta['since'])}"  # not yet full (L13)
+                detail = f"{detail}; {age}" if detail else age
         self.context.verdict(self.loop, self.key, reason, frame, detail)
 
     def _last(self) -> Bound:

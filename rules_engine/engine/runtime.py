@@ -22,7 +22,8 @@ from rules_engine.engine.plan import (
     Value,
     WindowPlan,
 )
-from rules_engine.engine.windows import SlotKind, layout, slot_kind
+from rules_engine.engine.slots import SlotKind
+from rules_engine.engine.windows import layout, slot_kind
 
 Fields = dict[str, Value]
 Reader = Callable[[Mapping[str, Any], "Callable[[Fields], Any]"], Fields]
@@ -61,11 +62,21 @@ class LoopRuntime:
         self.remembers = bool(
             plan.slots or plan.hold_ms or plan.until is not None or plan.cooldown_ms or plan.limit is not None
         )
+        self.longest_ms = max([slot.ms for slot in plan.slots if isinstance(slot, WindowPlan)], default=0)
         self.keeps_last = bool(plan.until is not None and (plan.until_hold_ms or self.until_leaves))
         self.holds_knobs = any(
             isinstance(effect, SetPlan) and effect.hold == "active" for effect in self.all_effects()
         )
         self.owes_several = sum(isinstance(effect, DoPlan) for effect in self.all_effects()) > 1
+
+    @property
+    def horizon_ms(self) -> int | None:
+        """How far back the log matters to it; None where there is no such bound (R13)."""
+        plan = self.plan
+        timeless = any(not isinstance(slot, WindowPlan) or slot.span != "over" for slot in plan.slots)
+        if timeless or plan.hold_ms or plan.until is not None:
+            return None
+        return max(self.longest_ms, plan.cooldown_ms, plan.limit_ms)
 
     def all_effects(self) -> tuple[Any, ...]:
         """The effects of all its blocks but `failed`."""
@@ -111,9 +122,6 @@ class LoopRuntime:
 
 class Runtime:
     """A plan, made ready. `hearers` lists by event the loops it concerns, in order of name (L7)."""
-
-    #: A loop firing more often for one key is switched off (R39).
-    firings_per_minute = 600
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan

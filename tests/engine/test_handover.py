@@ -177,3 +177,10 @@ def test_handover_of_nothing_to_the_same_is_quiet(build, world):
     before = dict(state.cells())
     state.apply(handover(plan, plan, state, 0, START + 9)[0])
     assert dict(state.cells()) == before
+
+
+@pytest.mark.parametrize(("at", "young"), [(99, True), (100, False)])
+def test_l13_why_tells_the_age_of_windows_that_are_not_full(build, world, at, young):
+    w = begin(build, world, build.loop(slots=(build.over(100),), when=build.above(9.0)))
+    w.send(at, 1.0)
+    assert ("windows remember since 2026-01-05T00:00:00.000Z" in w.last.verdicts[0].detail) is young
