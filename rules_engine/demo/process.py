@@ -13,18 +13,22 @@ import json
 import signal
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from rules_engine import Knobs, serve
 from rules_engine.demo.controls import DEFAULTS, ReadKnob
 from rules_engine.demo.handlers import handlers_for
 from rules_engine.demo.pipeline import Pipeline
 from rules_engine.demo.settings import RunSettings
 from rules_engine.event import Event
 from rules_engine.events.event_router import get_router, publish
+from rules_engine.store.port import StoreError
 
 _SOURCE = "demo/pipeline"
+
+#: The package's public names, as any program outside gets them: they are put together above this folder.
+_api: Any = import_module("rules_engine")
 
 
 def _tell(event: str, payload: dict[str, Any]) -> None:
@@ -34,7 +38,7 @@ def _tell(event: str, payload: dict[str, Any]) -> None:
 
 def _knob_reader(db: Path) -> ReadKnob:
     """Reads knobs as the rules have set them; a knob that no rule declares keeps its default."""
-    knobs = Knobs(db)
+    knobs = _api.Knobs(db)
 
     def read(knob: str, config_key: str) -> float:
         try:
@@ -54,7 +58,7 @@ def _play(pipeline: Pipeline, stop: asyncio.Event) -> None:
 
 
 async def _serve(pipeline: Pipeline, db: Path) -> None:
-    await serve(handlers_for(pipeline), db=db)
+    await _api.serve(handlers_for(pipeline), db=db)
 
 
 async def _run(settings: RunSettings, db: Path, *, rules: bool) -> None:
@@ -90,7 +94,11 @@ def main(arguments: list[str]) -> int:
     db, rules = Path(given.pop("db")), given.pop("rules")
     given["folder"] = Path(given["folder"])
     given["configs"] = tuple(given["configs"])
-    asyncio.run(_run(RunSettings(**given), db, rules=rules))
+    try:
+        asyncio.run(_run(RunSettings(**given), db, rules=rules))
+    except (StoreError, OSError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
     return 0
 
 

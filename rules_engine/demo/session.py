@@ -121,7 +121,7 @@ def _run(console: Console, settings: RunSettings, *, rules: bool) -> int:
     for child in bad:
         log = settings.folder / f"{child.name}.log"
         console.print(
-            f"the {child.name} ended with exit code {child.process.returncode}; its log is {log}",
+            f"the {child.name} ended with exit code {child.process.returncode}; {_last_line(log)} ({log})",
             markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
     return 1 if bad else 0
@@ -254,7 +254,7 @@ def _last_line(path: Path) -> str:
         lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         if lines:
             return f"it said: {lines[-1]}"
-    return f"see {path}"
+    return "it said nothing"
 
 
 # ---- watching -------------------------------------------------------------------------------------
