@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 #: Durations end at ten years of 365 days (L47).
 LONGEST_MS = 10 * 365 * 24 * 3600 * 1000
+#: Names may stand for names, and values be made of values, only so deep and so large (L47).
+MOST_STEPS = 100
+MOST_PARTS = 1000
 #: Windows hold at most this many samples (L48).
 MOST_SAMPLES = 10_000
 
@@ -101,8 +104,9 @@ FUNCTION_NAMES = tuple(sorted({*FUNCTIONS, *AGGREGATES, *MEMORIES}))
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate most like `name`, or None when none is near enough to be meant.
 
-    A name that lacks a part of exactly one (`config` of `config_key`) means that one. Else counts insertions, deletions, substitutions and swapped neighbours, without regard to case; of
-    equally near ones the first in the alphabet.
+    A name that lacks a part of exactly one (`config` of `config_key`) means that one. Else it counts
+    insertions, deletions, substitutions and swapped neighbours, without regard to case; of equally near
+    ones it takes the first in the alphabet.
     """
     wanted = name.casefold()
     longer = [known for known in sorted(set(candidates)) if _holds(known.casefold(), wanted)]

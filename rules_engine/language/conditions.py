@@ -33,6 +33,7 @@ Case = Mapping[Key, Region]
 
 #: Past so many cases a condition counts as not understood.
 _MOST_CASES = 200
+_MOST_MEETINGS = 4000
 _ANY: tuple[Case, ...] = ({},)
 _TRUE, _FALSE = Choice(frozenset((True,))), Choice(frozenset((False,)))
 
@@ -90,6 +91,8 @@ def every(parts: Iterable[Sequence[Case]]) -> tuple[Case, ...]:
     """The cases in which all of several conditions hold."""
     joined: tuple[Case, ...] = _ANY
     for part in parts:
+        if len(joined) * len(part) > _MOST_MEETINGS:
+            return _ANY
         met = (_meet(one, two) for one in joined for two in part)
         joined = _capped(tuple(case for case in met if case is not None))
     return joined

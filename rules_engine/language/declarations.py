@@ -8,17 +8,17 @@ from typing import TypeVar
 
 from rules_engine.language import program, syntax
 from rules_engine.language.assignment import misfit
-from rules_engine.language.catalog import did_you_mean
+from rules_engine.language.catalog import MOST_PARTS, MOST_STEPS, did_you_mean
 from rules_engine.language.constants import settled
 from rules_engine.language.diagnostics import Code, Related, Severity
 from rules_engine.language.expressions import Expressions
 from rules_engine.language.knobs import knob_of
-from rules_engine.language.names import DUPLICATE_CLAUSE, Findings, Names
+from rules_engine.language.names import DUPLICATE_CLAUSE, TOO_LARGE, Findings, Names
 from rules_engine.language.reading import UNKNOWN_FIELD
 from rules_engine.language.scope import Scope, Unclear, fields_of
 from rules_engine.language.source import Source, Span
 from rules_engine.language.syntax import File
-from rules_engine.language.traversal import walk
+from rules_engine.language.traversal import size, walk
 from rules_engine.language.typerefs import CIRCULAR, DUPLICATE_FIELD, TypeTable
 
 DUPLICATE = Code("RE110", "duplicate-declaration", Severity.ERROR, "Two declarations have one name.")
@@ -160,6 +160,9 @@ class Declarations:
                     )
                 )
             return None
+        if len(self._settling) >= MOST_STEPS:
+            self._too_large(item)
+            return None
         self._settling.append(name)
         errors = self.findings.error_count
         reason = "a constant is settled before any event comes; use `with` in the loop"
@@ -169,8 +172,18 @@ class Declarations:
         sound = self.findings.error_count == errors and not any(
             isinstance(part, Unclear) for part in walk(typed)
         )
-        self._lets[name] = settled(typed) if sound else None
+        value = settled(typed) if sound else None
+        if value is not None and size(value) > 10 * MOST_PARTS:
+            self._too_large(item)
+            value = None
+        self._lets[name] = value
         return self._lets[name]
+
+    def _too_large(self, item: syntax.LetItem) -> None:
+        if not any(finding.code is TOO_LARGE for finding in self.findings.all):
+            message = f"`{item.name.text}` is made of too many other constants"
+            advice = "write the value itself"
+            self.findings.add(TOO_LARGE.at(item.name.span, message, help=advice))
 
     def constants(self) -> dict[str, program.Expr]:
         """All sound constants by name."""

@@ -182,9 +182,10 @@ class Effects:
         if action is None:
             return None
         parameters = list(action.parameters.values())
-        named = False
+        named, misplaced = False, 0
         for position, (argument, value) in enumerate(values):
             decl = self._parameter(action, parameters, argument, position, named=named)
+            misplaced += decl is None and argument.name is None
             named = named or argument.name is not None
             if decl is None:
                 continue
@@ -194,6 +195,8 @@ class Effects:
             given[decl.name] = argument.span, value
             self._check_value(value, decl, f"`{action.name}` is not done")
         missing = [decl.name for decl in parameters if not decl.type.optional and decl.name not in given]
+        # An argument that stands in the wrong place is given all the same.
+        missing = missing[misplaced:]
         unknown = [argument.name.text for argument, _ in values if argument.name is not None]
         unknown = [name for name in unknown if all(name not in decl.spellings for decl in parameters)]
         self._missing(effect.action, action.span, missing, unknown)

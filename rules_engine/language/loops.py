@@ -8,12 +8,14 @@ from typing import TypeVar
 
 from rules_engine.language import program, syntax
 from rules_engine.language.annotations import Annotations, annotations_of
+from rules_engine.language.catalog import MOST_PARTS, MOST_STEPS
 from rules_engine.language.diagnostics import Code, Related, Severity
 from rules_engine.language.effects import Effects
 from rules_engine.language.expressions import Expressions
-from rules_engine.language.names import BAD_COUNT, DUPLICATE_CLAUSE, Names
-from rules_engine.language.scope import Scope, Unclear
+from rules_engine.language.names import BAD_COUNT, DUPLICATE_CLAUSE, TOO_LARGE, Names
+from rules_engine.language.scope import Scope, Unclear, unclear
 from rules_engine.language.source import Span
+from rules_engine.language.traversal import size, weight
 from rules_engine.language.triggers import DUPLICATE, Heard, check_key, hear
 from rules_engine.language.typerefs import CIRCULAR, DUPLICATE_FIELD
 from rules_engine.language.unknowns import Knowledge
@@ -80,6 +82,7 @@ class _LoopChecker:
         self.clauses = _Clauses()
         self.locals: dict[str, program.Expr | None] = {}
         self.settling: list[str] = []
+        self.weights: dict[str, int] = {}
         self.unsound = bool(broken)
 
     def check(self) -> CheckedLoop:
@@ -182,6 +185,9 @@ class _LoopChecker:
         if name in self.locals:
             return self.locals[name]
         clause = self.clauses.withs[name]
+        if len(self.settling) >= MOST_STEPS:
+            self._too_large(clause.name)
+            return None
         if name in self.settling:
             message, advice = f"`{name}` depends on itself", "give one of them a value of its own"
             path = [*self.settling[self.settling.index(name) :], name]
@@ -190,9 +196,21 @@ class _LoopChecker:
         self.settling.append(name)
         value = self.typer.of(clause.value)
         self.settling.pop()
+        added = weight(value, lambda inner: self.weights.get(inner, 0))
+        self.weights[name] = added + size(value)
+        if added > MOST_PARTS:
+            self._too_large(clause.name)
+            value = unclear(value.span)
         self.locals[name] = None if isinstance(value, Unclear) else value
         self.unsound = self.unsound or self.locals[name] is None
         return self.locals[name]
+
+    def _too_large(self, name: syntax.Name) -> None:
+        if TOO_LARGE.id not in self.typer.scope.complained:
+            self.typer.scope.complained.add(TOO_LARGE.id)
+            message = f"`{name.text}` is made of too many other values"
+            advice = "split the loop, and let one emit what the other needs"
+            self.names.findings.add(TOO_LARGE.at(name.span, message, help=advice))
 
     # ---- what goes together ----------------------------------------------------------------------------
 

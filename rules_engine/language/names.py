@@ -19,6 +19,7 @@ UNKNOWN_TYPE = Code("RE107", "unknown-type", Severity.ERROR, "There is no type o
 BAD_DURATION = Code(
     "RE215", "bad-duration", Severity.ERROR, "A length of time must be above zero and at most ten years."
 )
+TOO_LARGE = Code("RE223", "too-large", Severity.ERROR, "A value is made of too many others.")
 BAD_COUNT = Code("RE214", "bad-count", Severity.ERROR, "A number of times must be whole and above zero.")
 DUPLICATE_CLAUSE = Code(
     "RE112", "duplicate-clause", Severity.ERROR, "A part that may stand once stands twice."

@@ -60,6 +60,16 @@ def walk(expr: program.Expr) -> Iterator[program.Expr]:
         waiting.extend(reversed(children(here)))
 
 
+def weight(expr: program.Expr, of_local: Callable[[str], int]) -> int:
+    """How many parts an expression has by way of locals, each as heavy as `of_local` says."""
+    return sum(1 + of_local(part.name) for part in walk(expr) if isinstance(part, program.LocalRead))
+
+
+def size(expr: program.Expr) -> int:
+    """How many parts an expression has."""
+    return sum(1 for _ in walk(expr))
+
+
 def window_height(expr: program.Expr, local: Callable[[str], program.Expr | None]) -> int:
     """How many windows stand inside one another in it, through its locals (L13)."""
     if isinstance(expr, program.LocalRead):

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from rules_engine.language import syntax
-from rules_engine.language.catalog import TYPE_NAMES, did_you_mean, listed
+from rules_engine.language.catalog import MOST_STEPS, TYPE_NAMES, did_you_mean, listed
 from rules_engine.language.diagnostics import Code, Related, Severity
-from rules_engine.language.names import UNKNOWN_TYPE, Names
+from rules_engine.language.names import TOO_LARGE, UNKNOWN_TYPE, Names
 from rules_engine.language.types import ANY, Base, Type
 
 CIRCULAR = Code("RE119", "circular-declaration", Severity.ERROR, "A declaration depends on itself.")
@@ -104,6 +104,11 @@ class TypeTable:
         if known is not None:
             return known
         item = self._items[name]
+        if len(self._settling) >= MOST_STEPS:
+            if not any(finding.code is TOO_LARGE for finding in self._names.findings.all):
+                message, advice = f"`{name}` is a name of a name of a name, too often", "write what it holds"
+                self._names.findings.add(TOO_LARGE.at(item.name.span, message, help=advice))
+            return None
         if name in self._settling:
             message, advice = (
                 f"the type `{name}` is made of itself",
