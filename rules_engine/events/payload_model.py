@@ -19,7 +19,7 @@ Whole = Annotated[int, Strict(), BeforeValidator(_whole)]
 
 
 class Payload(BaseModel):
-    """The payload of an event. Null is the same as missing; of several spellings the first present one wins."""
+    """The payload of an event: null is missing, and of several spellings the first present one wins."""
 
     model_config = ConfigDict(
         extra="forbid", defer_build=True, populate_by_name=True, protected_namespaces=(), frozen=True

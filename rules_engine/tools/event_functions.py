@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import re
 from collections.abc import Mapping, Sequence
 
 from rules_engine.events.payload_model import Payload
@@ -16,7 +17,6 @@ from rules_engine.tools.event_python import (
     module,
     prose,
     quoted,
-    sources_of,
     table,
     template_of,
     unit_of,
@@ -35,6 +35,22 @@ _PARAMETER_TYPES = {
 _TAKEN = {"source", "other", "self", "cls"}
 _ATTRIBUTES = frozenset(dir(Payload))
 
+#: What a module may need to import: groups of modules with their names.
+_Imports = tuple[dict[str, tuple[str, ...]], ...]
+_MODEL_IMPORTS: _Imports = (
+    {"typing": ("Any", "ClassVar", "Literal")},
+    {"pydantic": ("AliasChoices", "Field")},
+    {"rules_engine.events.payload_model": ("Number", "OpenPayload", "Payload", "Text", "Truth", "Whole")},
+)
+_EMITTER_IMPORTS: _Imports = (
+    {"collections.abc": ("Callable", "Mapping", "Sequence"), "typing": ("Any", "Literal", "Never")},
+    {
+        "rules_engine.events.emission": ("ABSENT", "Emitter"),
+        "rules_engine.events.publication": ("Publication",),
+    },
+    {".": ("catalogue",), ".aliases": ("ALIASES",)},
+)
+
 
 # ---- payloads.py ---------------------------------------------------------------------------------
 
@@ -43,20 +59,14 @@ def payloads_file(events: Sequence[EventDecl]) -> str:
     """`payloads.py`: a pydantic model for each event."""
     lines = [
         *module("A model of each event's payload, for those who want it checked and typed."),
-        "from typing import Any, ClassVar, Literal",
-        "",
-        "from pydantic import AliasChoices, Field",
-        "",
-        "from rules_engine.events.payload_model import Number, OpenPayload, Payload, Text, Truth, Whole",
-        "",
-        "_ = (Any, AliasChoices, ClassVar, Field, Literal, Number, OpenPayload, Payload, Text, Truth, Whole)",
     ]
     names = _class_names(events)
+    body = []
     for event in events:
-        lines += ["", "", *_model(event, names[event.name])]
-    lines += ["", "", "#: The model of each event, by its name."]
-    lines += table("PAYLOADS", "dict[str, type[Payload]]", names)
-    return "\n".join(lines)
+        body += ["", "", *_model(event, names[event.name])]
+    body += ["", "", "#: The model of each event, by its name."]
+    body += table("PAYLOADS", "dict[str, type[Payload]]", names)
+    return "\n".join(lines + _imports(_MODEL_IMPORTS, body) + body)
 
 
 def _class_names(events: Sequence[EventDecl]) -> dict[str, str]:
@@ -72,7 +82,8 @@ def _class_names(events: Sequence[EventDecl]) -> dict[str, str]:
 def _model(event: EventDecl, name: str) -> list[str]:
     lines = [f"class {name}({'OpenPayload' if event.open else 'Payload'}):"]
     lines += [f'    """{_docstring(event)}"""', ""]
-    derived = {f.name: quoted(template_of(f)) for f in event.fields.values() if sources_of(f)}
+    templates = {f.name: template_of(f) for f in event.fields.values()}
+    derived = {name: quoted(template) for name, template in templates.items() if template is not None}
     if derived:
         inside = ", ".join(f"{quoted(key)}: {value}" for key, value in derived.items())
         lines += [f"    derivations: ClassVar[dict[str, str]] = {{{inside}}}", ""]
@@ -103,7 +114,7 @@ def _model_field(declared: FieldDecl) -> list[str]:
 
 def _needed(declared: FieldDecl) -> bool:
     """Whether a model can insist on it: a field derived in another way than by a text it cannot fill."""
-    return not declared.type.optional and (declared.derived is None or bool(sources_of(declared)))
+    return not declared.type.optional and (declared.derived is None or template_of(declared) is not None)
 
 
 def _attribute(name: str) -> str:
@@ -132,30 +143,22 @@ def emitters_file(events: Sequence[EventDecl], options: PackageOptions, sources:
             "One function to emit each event. Parameters are its fields, and what is not given is not sent;\n"
             "a field goes by its other spellings too. Each returns a `Publication`, to be awaited or not."
         ),
-        "from collections.abc import Mapping, Sequence",
-        "from typing import Any, Literal, Never",
-        "",
-        "from rules_engine.events.emission import ABSENT, Emitter",
-        "from rules_engine.events.publication import Publication",
-        "",
-        "from . import catalogue",
-        "from .aliases import ALIASES",
-        "",
-        "_ = (Any, Literal, Mapping, Sequence)",
-        "_emit = Emitter(catalogue, ALIASES)",
     ]
+    body = ["", "_emit = Emitter(catalogue, ALIASES)"]
     for event in events:
-        lines += ["", "", *_emitter(event, sources)]
+        body += ["", "", *_emitter(event, sources)]
+    by_name = {event.name: event for event in events}
     for name, choice in sorted(options.choices.items()):
-        lines += ["", "", *_chooser(name, choice)]
+        body += ["", "", *_chooser(name, choice, by_name)]
     if options.names:
-        lines += ["", "", "# Further names of the functions above.", ""]
-        lines += [f"{name} = emit_{event.lower()}" for name, event in sorted(options.names.items())]
+        body += ["", "", "# Further names of the functions above.", ""]
+        body += [f"{name} = {function}" for name, function in sorted(options.names.items())]
     names = [f"emit_{event.name.lower()}" for event in events]
     exported = "".join(
         f"    {quoted(name)},\n" for name in sorted({*names, *options.names, *options.choices})
     )
-    return "\n".join([*lines, "", f"__all__ = [\n{exported}]", ""])
+    lines += _imports(_EMITTER_IMPORTS, body)
+    return "\n".join([*lines, *body, "", f"__all__ = [\n{exported}]", ""])
 
 
 def _emitter(event: EventDecl, sources: Mapping[str, Source]) -> list[str]:
@@ -173,7 +176,7 @@ def _emitter(event: EventDecl, sources: Mapping[str, Source]) -> list[str]:
     return [*lines, f"    return _emit({quoted(event.name)}, source, given, other)"]
 
 
-def _chooser(name: str, choice: Choice) -> list[str]:
+def _chooser(name: str, choice: Choice, events: Mapping[str, EventDecl]) -> list[str]:
     kinds = {type(value) for value in choice.events}
     kind = "bool" if kinds == {bool} else "str"
     listed = {
@@ -182,19 +185,33 @@ def _chooser(name: str, choice: Choice) -> list[str]:
     functions = "{" + ", ".join(f"{value}: emit_{event.lower()}" for value, event in listed.items()) + "}"
     allowed = " or ".join(str(value) for value in listed)
     outcome = " or ".join(choice.events.values())
+    declared = all(choice.by in events[event].fields for event in choice.events.values())
+    passed = f"{choice.by}={choice.by}, " if declared else ""
     return [
         f'def {name}(*, {choice.by}: {kind}, source: str = "", **fields: Any) -> Publication:',
         f'    """{outcome}, as `{choice.by}` says."""',
-        f"    emit = {functions}.get({choice.by})",
+        f"    choices: Mapping[Any, Callable[..., Publication]] = {functions}",
+        f"    emit = choices.get({choice.by})",
         "    if emit is None:",
         f"        raise ValueError(f'{choice.by} is {allowed}, not {{{choice.by}!r}}')",
-        "    return emit(source=source, **fields)",
+        f"    return emit(source=source, {passed}**fields)",
     ]
 
 
 def _is_parameter(name: str) -> bool:
     """Whether a field can be a parameter; any other is still taken among `other`."""
     return not (keyword.iskeyword(name) or name in _TAKEN or name.startswith("_"))
+
+
+def _imports(groups: _Imports, body: Sequence[str]) -> list[str]:
+    """Import statements of those names that a module's body uses."""
+    words = set(re.findall(r"\w+", "\n".join(body)))
+    lines: list[str] = []
+    for modules in groups:
+        used = {module: [name for name in names if name in words] for module, names in modules.items()}
+        group = [f"from {module} import {', '.join(names)}" for module, names in used.items() if names]
+        lines += ["", *group] if group else []
+    return lines[1:]
 
 
 def _docstring(event: EventDecl) -> str:

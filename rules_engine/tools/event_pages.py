@@ -11,7 +11,6 @@ from rules_engine.tools.event_python import (
     EVERY_FILE,
     aliases_of,
     prose,
-    sources_of,
     subject_of,
     template_of,
     unit_of,
@@ -54,8 +53,8 @@ def _row(declared: FieldDecl, sources: Mapping[str, Source]) -> str:
     written = " or ".join(f'"{word}"' for word in kind.words) if kind.words else str(kind)
     also = ", ".join(f"`{spelling}`" for spelling in declared.spellings[1:])
     notes = [] if declared.type.optional else ["required"]
-    if sources_of(declared):
-        notes.append(f"else `{template_of(declared)}`")
+    if (template := template_of(declared)) is not None:
+        notes.append(f"else `{template}`")
     elif declared.derived is not None:
         notes.append("derived when absent")
     if unit := unit_of(declared, sources):

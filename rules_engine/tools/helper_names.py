@@ -7,21 +7,23 @@ from collections.abc import Mapping
 from rules_engine.events.event_forms import DECIDED_BY_PROMOTED, StageEvent
 from rules_engine.tools.event_python import Choice
 
-#: Further names of a function that emits one event.
+#: Further names of a function. All of them may be called with or without a loop, also those in `_sync`.
 SHIPPED_NAMES: Mapping[str, str] = {
-    "emit_curriculum_updated": "WEIGHT_UPDATED",
-    "emit_evaluation_complete": "EVALUATION_COMPLETED",
-    "emit_game_quality_score": "QUALITY_SCORE_UPDATED",
-    "emit_new_games": "NEW_GAMES_AVAILABLE",
-    "emit_node_capacity_updated_sync": "NODE_CAPACITY_UPDATED",
-    "emit_quality_updated": "QUALITY_SCORE_UPDATED",
-    "emit_selfplay_batch_completed": "SELFPLAY_COMPLETED",
-    "emit_selfplay_complete": "SELFPLAY_COMPLETED",
-    "emit_sync_complete": "DATA_SYNC_COMPLETED",
-    "emit_training_completed_sync": "TRAINING_COMPLETED",
-    "emit_training_started_sync": "TRAINING_STARTED",
-    "emit_training_threshold": "TRAINING_THRESHOLD_REACHED",
-    "emit_training_triggered": "TRAINING_THRESHOLD_REACHED",
+    "emit_curriculum_updated": "emit_weight_updated",
+    "emit_evaluation_complete": "emit_evaluation_completed",
+    "emit_game_quality_score": "emit_quality_score_updated",
+    "emit_new_games": "emit_new_games_available",
+    "emit_node_capacity_updated_sync": "emit_node_capacity_updated",
+    "emit_promotion_complete_sync": "emit_promotion_complete",
+    "emit_quality_updated": "emit_quality_score_updated",
+    "emit_selfplay_batch_completed": "emit_selfplay_completed",
+    "emit_selfplay_complete": "emit_selfplay_completed",
+    "emit_sync_complete": "emit_data_sync_completed",
+    "emit_training_complete_sync": "emit_training_complete",
+    "emit_training_completed_sync": "emit_training_completed",
+    "emit_training_started_sync": "emit_training_started",
+    "emit_training_threshold": "emit_training_threshold_reached",
+    "emit_training_triggered": "emit_training_threshold_reached",
 }
 
 #: Functions that emit one of two events. What decides has no default: an outcome is never assumed.
@@ -30,10 +32,8 @@ SHIPPED_CHOICES: Mapping[str, Choice] = {
         "optimization_type", {"cmaes": "CMAES_TRIGGERED", "nas": "NAS_TRIGGERED"}
     ),
     "emit_promotion_complete": Choice("promoted", {True: "MODEL_PROMOTED", False: "PROMOTION_FAILED"}),
-    "emit_promotion_complete_sync": Choice("promoted", {True: "MODEL_PROMOTED", False: "PROMOTION_FAILED"}),
     "emit_task_complete": Choice("success", {True: "TASK_COMPLETED", False: "TASK_FAILED"}),
     "emit_training_complete": Choice("success", {True: "TRAINING_COMPLETED", False: "TRAINING_FAILED"}),
-    "emit_training_complete_sync": Choice("success", {True: "TRAINING_COMPLETED", False: "TRAINING_FAILED"}),
 }
 
 

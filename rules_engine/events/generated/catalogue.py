@@ -407,12 +407,13 @@ FIELDS: dict[str, dict[str, str]] = {
     "MODEL_PROMOTED": {
         "config_key": "str", "board_type": "str", "num_players": "int", "model_id": "str",
         "model_path": "str", "elo": "float", "previous_elo": "float", "elo_delta": "float",
-        "supersedes": "str", "tier": "str", "promotion_type": "str", "promoted_at": "str", "iteration": "int",
+        "supersedes": "str", "tier": "str", "promotion_type": "str", "promoted_at": "str", "promoted": "bool",
+        "iteration": "int",
     },
     "PROMOTION_FAILED": {
         "config_key": "str", "board_type": "str", "num_players": "int", "model_id": "str",
-        "model_path": "str", "error": "str", "reason": "str", "promotion_type": "str", "elo_delta": "float",
-        "iteration": "int",
+        "model_path": "str", "error": "str", "reason": "str", "promotion_type": "str", "promoted": "bool",
+        "elo_delta": "float", "iteration": "int",
     },
     "PROMOTION_REJECTED": {
         "config_key": "str", "model_id": "str", "model_path": "str", "reason": "str", "elo_delta": "float",
@@ -681,8 +682,9 @@ FIELDS: dict[str, dict[str, str]] = {
     },
     "TASK_FAILED": {
         "task_id": "str", "task_type": "str", "node_id": "str", "error": "str", "error_type": "str",
-        "traceback": "str", "retryable": "bool", "duration_seconds": "float", "failed_at": "float",
-        "board_type": "str", "num_players": "int", "config_key": "str",
+        "traceback": "str", "retryable": "bool", "success": "bool", "result": "map",
+        "duration_seconds": "float", "failed_at": "float", "board_type": "str", "num_players": "int",
+        "config_key": "str",
     },
     "TASK_ORPHANED": {
         "task_id": "str", "task_type": "str", "node_id": "str", "last_heartbeat": "float",
@@ -716,8 +718,8 @@ FIELDS: dict[str, dict[str, str]] = {
     },
     "TRAINING_FAILED": {
         "config_key": "str", "board_type": "str", "num_players": "int", "error": "str",
-        "error_details": "str", "duration_seconds": "float", "epoch": "int", "iteration": "int",
-        "job_id": "str", "node_id": "str",
+        "error_details": "str", "success": "bool", "duration_seconds": "float", "epoch": "int",
+        "iteration": "int", "job_id": "str", "node_id": "str",
     },
     "TRAINING_EARLY_STOPPED": {
         "config_key": "str", "epoch": "int", "best_loss": "float", "final_loss": "float", "best_elo": "float",
@@ -1190,7 +1192,7 @@ FIELD_ALIASES: dict[str, dict[str, str]] = {
     "CPU_PIPELINE_JOB_COMPLETED": {"duration": "duration_seconds"},
     "TASK_SPAWNED": {"config": "config_key"},
     "TASK_COMPLETED": {"duration": "duration_seconds", "result_data": "result", "config": "config_key"},
-    "TASK_FAILED": {"duration": "duration_seconds", "config": "config_key"},
+    "TASK_FAILED": {"result_data": "result", "duration": "duration_seconds", "config": "config_key"},
     "TASK_ABANDONED": {"work_id": "task_id"},
     "TRAINING_THRESHOLD_REACHED": {
         "config": "config_key", "games": "sample_count", "game_count": "sample_count",

@@ -11,7 +11,7 @@ from .aliases import ALIASES
 
 
 class DataEventType(StrEnum):
-    """All 252 types of events. A member can be had by its value in any case, and by an alias."""
+    """All 252 types of events. Values are found in any case, and by an alias."""
 
     # ---- capacity
 

@@ -11,8 +11,6 @@ from pydantic import AliasChoices, Field
 
 from rules_engine.events.payload_model import Number, OpenPayload, Payload, Text, Truth, Whole
 
-_ = (Any, AliasChoices, ClassVar, Field, Literal, Number, OpenPayload, Payload, Text, Truth, Whole)
-
 
 class ClusterCapacityChangedPayload(OpenPayload):
     """The number of usable graphics cards or nodes changed."""
@@ -1603,6 +1601,7 @@ class ModelPromotedPayload(OpenPayload):
     tier: Text | None = None
     promotion_type: Text | None = None
     promoted_at: Text | None = None
+    promoted: Truth | None = None
     iteration: Whole | None = None
 
 
@@ -1619,6 +1618,7 @@ class PromotionFailedPayload(OpenPayload):
     error: Text | None = None
     reason: Text | None = Field(default=None, validation_alias=AliasChoices("reason", "promotion_reason"))
     promotion_type: Text | None = None
+    promoted: Truth | None = None
     elo_delta: Number | None = Field(
         default=None, validation_alias=AliasChoices("elo_delta", "elo_gain", "elo_improvement"),
     )
@@ -2658,6 +2658,10 @@ class TaskFailedPayload(OpenPayload):
     error_type: Text | None = None
     traceback: Text | None = None
     retryable: Truth | None = None
+    success: Truth | None = None
+    result: dict[str, Any] | None = Field(
+        default=None, validation_alias=AliasChoices("result", "result_data"),
+    )
     duration_seconds: Number | None = Field(
         default=None, validation_alias=AliasChoices("duration_seconds", "duration"),
     )
@@ -2784,6 +2788,7 @@ class TrainingFailedPayload(OpenPayload):
     num_players: Whole | None = Field(default=None, ge=2, le=4)
     error: Text = Field(validation_alias=AliasChoices("error", "error_message"))
     error_details: Text | None = None
+    success: Truth | None = None
     duration_seconds: Number | None = Field(
         default=None, validation_alias=AliasChoices("duration_seconds", "duration"),
     )
