@@ -5,6 +5,7 @@ After a change of wording, `UPDATE_PAGES=1 pytest tests/test_codes.py` writes th
 
 A block ```loop is the file `case.loop`; ```loop other.loop names another file of the same example.
 In ```loop bytes each `\\xNN` stands for that byte, for what no text can hold.
+A block ```python is a module of handlers, as given with `--handlers`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -27,6 +29,7 @@ from rules_engine.language.source import Source
 from rules_engine.shipped import shipped
 
 PAGES = Path(shipped("docs/reference/codes"))
+_HANDLERS = re.compile(r"^```python\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _BLOCK = re.compile(r"^```loop ?(?P<info>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _OUTPUT = re.compile(r"(?<=^```output\n)(?P<text>.*?)(?=^```$)", re.MULTILINE | re.DOTALL)
 _SECTIONS = ["Avoid", "Prefer", "Why"]
@@ -63,12 +66,18 @@ class Page:
         return found
 
 
-def lint(files: Mapping[str, bytes]) -> tuple[list[Diagnostic], Mapping[str, Source]]:
+def lint(page: Page, section: str) -> tuple[list[Diagnostic], Mapping[str, Source]]:
     """The findings of an example, with everything a rule set goes through."""
+    from rules_engine.cli.authoring import handler_findings
     from rules_engine.pipeline import check_files
 
-    rules = check_files(files)
-    return list(rules.diagnostics), rules.sources
+    rules = check_files(page.files(section))
+    findings = list(rules.diagnostics)
+    if handlers := _HANDLERS.search(page.sections[section]):
+        module = ModuleType("handlers")
+        exec(handlers["text"], vars(module))
+        findings += handler_findings(rules, [module])
+    return findings, rules.sources
 
 
 def pages() -> list[Page]:
@@ -77,7 +86,7 @@ def pages() -> list[Page]:
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.code)
 def test_the_example_to_avoid_gives_exactly_the_output_shown(page: Page) -> None:
-    findings, sources = lint(page.files("Avoid"))
+    findings, sources = lint(page, "Avoid")
     text = as_text(findings, sources, color=False)
     assert page.code in {finding.code.id for finding in findings}, text
     if os.environ.get("UPDATE_PAGES"):
@@ -91,7 +100,7 @@ def test_the_example_to_avoid_gives_exactly_the_output_shown(page: Page) -> None
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.code)
 def test_the_example_to_prefer_is_free_of_the_finding_and_of_errors(page: Page) -> None:
-    findings, sources = lint(page.files("Prefer"))
+    findings, sources = lint(page, "Prefer")
     wrong = [f for f in findings if f.code.id == page.code or f.severity is Severity.ERROR]
     assert not wrong, as_text(wrong, sources, color=False)
 

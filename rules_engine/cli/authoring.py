@@ -70,7 +70,9 @@ def lint(
     rules = _load(paths)
     findings = list(rules.diagnostics)
     if handlers:
-        findings += _handler_findings(rules, handlers)
+        from rules_engine.daemon.handler_modules import load_module
+
+        findings += handler_findings(rules, [load_module(module) for module in handlers])
     if baseline is not None:
         findings = _without_known(findings, baseline)
     _print_findings(rules, findings, format)
@@ -136,14 +138,15 @@ def _without_known(findings: list[Diagnostic], baseline: Path) -> list[Diagnosti
     return [finding for finding, mark in zip(findings, marks, strict=True) if mark not in known]
 
 
-def _handler_findings(rules: RuleSet, modules: list[str]) -> list[Diagnostic]:
-    """Actions that nobody performs, and handlers that do not take what their action passes."""
-    from rules_engine.checks.registry import handler_findings
-    from rules_engine.daemon.handler_modules import load_module
+def handler_findings(rules: RuleSet, modules: list[Any]) -> list[Diagnostic]:
+    """Actions that no handler of the modules performs, and handlers that do not take what their action passes."""
+    from rules_engine.checks import handlers
     from rules_engine.daemon.handlers import collect
 
-    found = collect([load_module(module) for module in modules])
-    return list(handler_findings(rules.program, found)) if rules.program is not None else []
+    if rules.program is None:
+        return []
+    found = collect(modules)
+    return handlers.handler_findings(rules.program, {name: one.mismatch for name, one in found.items()})
 
 
 def events(
@@ -163,13 +166,12 @@ def events(
     if name is None:
         _print_events(list(declared.values()), format)
         return
-    from rules_engine.events.name_resolution import Vocabulary, shipped_vocabulary
-
-    names, aliases = shipped_vocabulary()
-    wanted = Vocabulary({*names, *declared}, aliases).find(name)
-    if wanted is None or wanted not in declared:
+    spellings = {other.upper(): event.name for event in declared.values() for other in event.aliases}
+    spellings |= {event: event for event in declared}
+    wanted = spellings.get(name.upper())
+    if wanted is None:
         raise CommandError(
-            f"there is no event `{name}`{nearest(name.upper(), declared)}", "`rules-engine events` lists all"
+            f"there is no event `{name}`{nearest(name.upper(), spellings)}", "`rules-engine events` lists all"
         )
     record = _event_record(declared[wanted])
     if format is Format.json:
@@ -232,11 +234,25 @@ def codegen(
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; exit code 1 if something is stale.")
     ] = False,
+    rules: Rules = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="With --rules: where the Python goes.")
+    ] = None,
 ) -> None:
-    """Generate the Python of the shipped event catalogue."""
+    """Generate Python (event types, payload models, emit functions) from declared events.
+
+    Without --rules that of the shipped catalogue, in a checkout; with --rules and --out that of your own events.
+    """
     from rules_engine.tools import codegen as generator
 
-    stale = generator.write(check=check)
+    if (rules is None) != (out is None):
+        raise CommandError(
+            "--rules and --out go together", "rules-engine codegen --rules my_rules --out my_events"
+        )
+    try:
+        stale = generator.write(check=check, rules=rules or (), out=out)
+    except generator.CannotGenerate as problem:
+        raise CommandError(str(problem)) from None
     if check and stale:
         raise CommandError(
             f"stale: {', '.join(str(path) for path in stale)}", "run `rules-engine codegen`", FINDINGS

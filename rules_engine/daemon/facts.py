@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from rules_engine.daemon.reloader import Reload
 from rules_engine.engine.plan import KnobPlan, StepPlan
-from rules_engine.language.diagnostics import Diagnostic
-from rules_engine.language.source import Source
-from rules_engine.pipeline import RuleSet
+
+if TYPE_CHECKING:  # those who only read facts must not wait for the parser
+    from rules_engine.daemon.reloader import Reload
+    from rules_engine.language.diagnostics import Diagnostic
+    from rules_engine.language.source import Source
+    from rules_engine.pipeline import RuleSet
 
 #: The running daemon: pid, when it started, its rule paths and handlers.
 DAEMON: Final = "daemon"
