@@ -26,12 +26,7 @@ from rules_engine.event import Kind, Row
 
 
 class Context:
-    """Shared by all that one row leads to. `position` names the row, `n` counts its firings.
-
-    A loop firing more than `firings_per_minute` times for one key is switched off (R39).
-    """
-
-    firings_per_minute = 600
+    """Shared by all that one row leads to. `position` names the row, `n` counts its firings."""
 
     def __init__(self, runtime: Runtime, state: State, position: int, time_ms: int) -> None:
         self.runtime = runtime

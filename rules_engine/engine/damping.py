@@ -59,7 +59,7 @@ class DampedLoop:
                 self.context.overlay.put(self.loop.scope, (), "limit", body)
             else:
                 cell["L"] = recent
-        allowed = self.context.firings_per_minute
+        allowed = self.context.runtime.firings_per_minute
         if self.loop.pause_ms * allowed >= MINUTE_MS:
             return
         since_ms, count = cell.get("b", (self.now_ms, 0))

@@ -121,7 +121,13 @@ class LoopRuntime:
 
 
 class Runtime:
-    """A plan, made ready. `hearers` lists by event the loops it concerns, in order of name (L7)."""
+    """A plan, made ready. `hearers` lists by event the loops it concerns, in order of name (L7).
+
+    `firings_per_minute` may be set before the first row: a loop firing more often for one key is switched
+    off (R39). It takes part in decisions, so a replay needs the same.
+    """
+
+    firings_per_minute = 600
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan

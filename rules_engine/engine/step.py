@@ -27,19 +27,14 @@ _FAILED_KEPT = 256
 _NO_LOCALS: dict[str, Expr] = {}
 
 
-def decide(plan: Plan, state: State, row: Row, *, firings_per_minute: int = 600) -> Decision:
-    """Everything that follows from a row. The state is left as it is: `state.apply(decision)` changes it.
-
-    A loop that fires more than `firings_per_minute` times for one key is switched off (R39).
-    """
+def decide(plan: Plan, state: State, row: Row) -> Decision:
+    """Everything that follows from a row. The state is left as it is: `state.apply(decision)` changes it."""
     if row.kind is Kind.EMITTED:
         return Decision()
     runtime = runtime_of(plan)
     if row.kind is Kind.EVENT and row.type not in runtime.hearers and not state.has_due(row.time_ms):
         return Decision()
-    context = Context(runtime, state, row.seq, row.time_ms)
-    context.firings_per_minute = firings_per_minute
-    return Step(context).run(row)
+    return Step(Context(runtime, state, row.seq, row.time_ms)).run(row)
 
 
 class Step:

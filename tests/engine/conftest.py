@@ -127,7 +127,6 @@ class World:
     plan: Plan
     state: State = field(default_factory=State)
     seq: int = 0
-    firings_per_minute: int = 600
     decisions: list[Decision] = field(default_factory=list)
 
     def row(
@@ -135,7 +134,7 @@ class World:
     ) -> Decision:
         self.seq += 1
         row = Row(self.seq, START + at, kind, f"id{self.seq}", type, payload or {}, **more)
-        decision = decide(self.plan, self.state, row, firings_per_minute=self.firings_per_minute)
+        decision = decide(self.plan, self.state, row)
         self.state.apply(decision)
         self.decisions.append(decision)
         assert not decision.failures, decision.failures[0].traceback

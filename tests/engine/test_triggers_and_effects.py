@@ -219,7 +219,7 @@ def test_r11_a_root_has_at_most_1000_events(build, world):
         build.loop("c", on="OUT", effects=(build.emit("MORE"),)),
     ]
     w = world(build.plan(*loops))
-    w.firings_per_minute = 10_000
+    w.runtime.firings_per_minute = 10_000
     w.send(0, 1.0)
     assert len(w.last.emitted) == 1_000
     assert {letter.reason for letter in w.last.undelivered} == {"count"}
@@ -240,7 +240,7 @@ def test_r11_a_timer_is_a_root(build, world):
 
 def test_r39_a_runaway_loop_is_switched_off(build, world):
     w = world(build.plan(build.loop()))
-    allowed = w.firings_per_minute
+    allowed = w.runtime.firings_per_minute
     for n in range(allowed):
         assert w.send(n, 1.0)
     assert not w.last.switched_off
@@ -252,7 +252,8 @@ def test_r39_a_runaway_loop_is_switched_off(build, world):
 
 @pytest.mark.parametrize(("at", "off"), [(59_999, True), (60_000, False)])
 def test_r39_a_minute_is_a_minute(build, world, at, off):
-    w = world(build.plan(build.loop()), firings_per_minute=3)
+    w = world(build.plan(build.loop()))
+    w.runtime.firings_per_minute = 3
     for n in range(3):
         w.send(n, 1.0)
     w.send(at, 1.0)
@@ -260,10 +261,12 @@ def test_r39_a_minute_is_a_minute(build, world, at, off):
 
 
 def test_r39_damped_loops_keep_no_count(build, world):
-    w = world(build.plan(build.loop(cooldown_ms=20_000)), firings_per_minute=3)
+    w = world(build.plan(build.loop(cooldown_ms=20_000)))
+    w.runtime.firings_per_minute = 3
     w.send(0, 1.0)
     assert "b" not in w.state.get("loop:loop", ("a",))
-    w = world(build.plan(build.loop(cooldown_ms=19_999)), firings_per_minute=3)
+    w = world(build.plan(build.loop(cooldown_ms=19_999)))
+    w.runtime.firings_per_minute = 3
     w.send(0, 1.0)
     assert w.state.get("loop:loop", ("a",))["b"] == [START, 1]
 
@@ -272,7 +275,8 @@ def test_r39_switched_off_lets_go(build, world):
     latch = build.loop(
         when=build.above(0.0), until=build.below(0.0), effects=(build.set(5.0, hold="active"),)
     )
-    w = world(build.plan(latch, knobs=[build.knob()]), firings_per_minute=1)
+    w = world(build.plan(latch, knobs=[build.knob()]))
+    w.runtime.firings_per_minute = 1
     w.send(0, 1.0, k="b")
     w.send(0, 1.0)
     w.send(1, -1.0)
