@@ -6,6 +6,7 @@ Computed once a plan and kept with it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from rules_engine.engine.expressions import local, reads_of
@@ -138,7 +139,7 @@ class Runtime:
                 by_event.setdefault(event, []).append(loop)
         self.hearers = {event: tuple(loops) for event, loops in by_event.items()}
         self.by_scope = {loop.scope: loop for loop in self.loops.values()}
-        self.knobs: dict[str, KnobPlan] = {f"knob:{name}": knob for name, knob in plan.knobs.items()}
+        self.knobs = {f"knob:{name}": _of_floats(knob) for name, knob in plan.knobs.items()}
         self.readers = {name: _reader(event) for name, event in plan.events.items()}
 
 
@@ -149,6 +150,13 @@ def runtime_of(plan: Plan) -> Runtime:
         kept = Runtime(plan)
         object.__setattr__(plan, "_runtime", kept)
     return cast("Runtime", kept)
+
+
+def _of_floats(knob: KnobPlan) -> KnobPlan:
+    """Values of a knob are words or floats, however its default was written."""
+    if knob.words:
+        return knob
+    return replace(knob, default=float(knob.default), low=float(knob.low), high=float(knob.high))
 
 
 def _reader(event: EventPlan) -> Reader:

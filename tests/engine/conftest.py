@@ -129,6 +129,9 @@ class World:
     seq: int = 0
     decisions: list[Decision] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.runtime = runtime_of(self.plan)
+
     def row(
         self, kind: Kind, at: int, type: str = "", payload: dict[str, Any] | None = None, **more: Any
     ) -> Decision:
