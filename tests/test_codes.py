@@ -31,7 +31,7 @@ from rules_engine.shipped import shipped
 PAGES = Path(shipped("docs/reference/codes"))
 _HANDLERS = re.compile(r"^```python\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _BLOCK = re.compile(r"^```loop ?(?P<info>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-_OUTPUT = re.compile(r"(?<=^```output\n)(?P<text>.*?)(?=^```$)", re.MULTILINE | re.DOTALL)
+_OUTPUT = re.compile(r"(?P<before>^```output\n)(?P<text>.*?)(?P<after>^```$)", re.MULTILINE | re.DOTALL)
 _SECTIONS = ["Avoid", "Prefer", "Why"]
 
 for package in (rules_engine.language, rules_engine.checks):
@@ -91,7 +91,8 @@ def test_the_example_to_avoid_gives_exactly_the_output_shown(page: Page) -> None
     assert page.code in {finding.code.id for finding in findings}, text
     if os.environ.get("UPDATE_PAGES"):
         path = PAGES / f"{page.code}.md"
-        path.write_text(_OUTPUT.sub(lambda _: text, path.read_text(encoding="utf-8")), encoding="utf-8")
+        old = path.read_text(encoding="utf-8")
+        path.write_text(_OUTPUT.sub(lambda m: m["before"] + text + m["after"], old), encoding="utf-8")
         return
     shown = _OUTPUT.search(page.sections["Avoid"])
     assert shown, f"{page.code}.md has no ```output block under Avoid"

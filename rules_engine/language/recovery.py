@@ -191,7 +191,8 @@ class Recovery:
             self._misspelled_at = before.start
         elif word in structure_words() and not first and now[0] not in {"ACTION", "EVENT"}:
             return
-        if any(kind in self.repairs.follow(word) for kind in now):
+        follow = self.repairs.follow(word)
+        if any(kind in follow for kind in now) or ("DURATION" in follow and now[0] in {"NUMBER", "BAD_NUMBER"}):
             machine.unshift()
 
     def _too_deep(self) -> bool:
