@@ -24,6 +24,7 @@ from rules_engine.engine.plan import (
     TriggerPlan,
     WindowPlan,
 )
+from rules_engine.engine.runtime import runtime_of
 from rules_engine.engine.state import State
 from rules_engine.engine.step import decide
 from rules_engine.event import Kind, Row
