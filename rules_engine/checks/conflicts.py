@@ -126,17 +126,24 @@ def _clash(first: program.SetEffect, one: Activation, second: program.SetEffect,
 
 
 def _direction(effect: program.SetEffect, loop: program.Loop) -> Literal["up", "down", ""]:
-    """Which way a set pushes its knob; fields without a declared range count as not below zero."""
-    if effect.op == "=" or effect.knob.words:
+    """Which way a set pushes its knob.
+
+    Where the declared ranges do not tell, fields without one count as not below zero (counts, drops,
+    ages); then it must clearly push, since a rate of change may well be negative.
+    """
+    if effect.op == "=" or effect.knob.words or (effect.op == "*=" and effect.knob.low < 0):
         return ""
     neutral = Fraction(1 if effect.op == "*=" else 0)
-    possible = bounds(effect.value, dict(loop.locals), Fraction(0))
-    if possible.low is not None and possible.low == possible.high == neutral:
+    known = bounds(effect.value, dict(loop.locals))
+    if known.low is not None and known.low == known.high == neutral:
         return ""
-    if effect.op == "*=" and effect.knob.low < 0:
-        return ""
-    rises = possible.low is not None and possible.low >= neutral
-    falls = possible.high is not None and possible.high <= neutral
+    likely = bounds(effect.value, dict(loop.locals), Fraction(0))
+    rises = (known.low is not None and known.low >= neutral) or (
+        likely.low is not None and likely.low > neutral
+    )
+    falls = (known.high is not None and known.high <= neutral) or (
+        likely.high is not None and likely.high < neutral
+    )
     if effect.op == "-=":
         rises, falls = falls, rises
     return "up" if rises else "down" if falls else ""
