@@ -1,9 +1,9 @@
 """README and docs do what they say: loops are linted, commands run, Python executed.
 
-In a fence marked `console`, each `$ ` line is a command run by bash in an empty folder that holds the
-loops of the page, and the lines below it are its output: `...` stands for anything. A command that
-must fail is followed by `[exit 1]`. Fences marked `loop` become files: `loop` alone joins `rules/`, `loop
-path=rules/x.loop` names the file. `text` fences are only shown.
+In a fence marked `console`, each `$ ` line is a command run by bash, all of a page in one empty folder
+that holds the loops of the page, and the lines below it are its output: `...` stands for anything. A
+command that must fail is followed by `[exit 1]`. Fences marked `loop` become files: `loop` alone joins
+`rules/`, `loop path=rules/x.loop` names the file. `text` fences are only shown.
 """
 
 from __future__ import annotations
@@ -82,9 +82,11 @@ def test_a_python_block_runs(block: Block, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("block", blocks("console"), ids=str)
-def test_a_console_block_prints_what_it_shows(block: Block, tmp_path: Path) -> None:
-    for path, text in loops_of(block.page).items():
+@pytest.mark.parametrize(
+    "page", sorted({block.page for block in blocks("console")}), ids=lambda page: page.name
+)
+def test_the_commands_of_a_page_print_what_it_shows(page: Path, tmp_path: Path) -> None:
+    for path, text in loops_of(page).items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
     environment = os.environ | {
@@ -92,7 +94,8 @@ def test_a_console_block_prints_what_it_shows(block: Block, tmp_path: Path) -> N
         "COLUMNS": "100",
         "NO_COLOR": "1",
     }
-    for command, expected, code in _session(block.text):
+    session = [step for block in blocks("console") if block.page == page for step in _session(block.text)]
+    for command, expected, code in session:
         result = subprocess.run(
             ["bash", "-c", command],
             cwd=tmp_path,
