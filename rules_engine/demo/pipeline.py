@@ -41,13 +41,21 @@ class Pipeline:
         self.lock = threading.RLock()  #: held through each configuration's part of a round
 
     def run_round(self) -> None:
-        """One pass over all configurations, those that gain fast first."""
+        """One pass over all configurations."""
+        for key in self.begin_round():
+            self.run_part(key)
+
+    def begin_round(self) -> list[str]:
+        """Start the next round. Returns the configurations in their order: those that gain fast first."""
         self.round += 1
         self.controls.read_all(self.read_knob)
-        for key in sorted(self.settings.configs, key=lambda key: -self.gaining.get(key, 0.0)):
-            with self.lock:
-                self._faults(key)
-                self._run_line(key)
+        return sorted(self.settings.configs, key=lambda key: -self.gaining.get(key, 0.0))
+
+    def run_part(self, key: str) -> None:
+        """One configuration's part of the round."""
+        with self.lock:
+            self._faults(key)
+            self._run_line(key)
 
     def result(self) -> dict[str, Any]:
         """How strong the players are now, by matches unlike those of training; plain JSON.
