@@ -43,7 +43,7 @@ def tail(
 ) -> None:
     """Events of the log, oldest first."""
     store = open_existing(db)
-    after = store.seek(moment_ms(since, "--since", store.now_ms()) or 0) if since else 0
+    after = store.seek(moment_ms(since, "--since", store.now_ms()) or 0)
     pattern = type.upper()
     shown = 0
     try:

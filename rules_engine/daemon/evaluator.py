@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from rules_engine.daemon import control, facts
@@ -290,7 +290,7 @@ class Evaluator:
             self._after(batch)
             self._store.put_fact(facts.SWAPPED_AT, self._position)
             self._swaps.popleft()
-            swap.done.set_result({what: _listed(loops) for what, loops in asdict(report).items()})
+            swap.done.set_result(facts.handover_record(report))
 
     # ---- committing --------------------------------------------------------------------------------
 
@@ -361,10 +361,6 @@ class Evaluator:
         loops = self._plan.loops if self._plan is not None else ()
         bodies = {loop.name: self._state.get(f"loop:{loop.name}", (), "off") for loop in loops}
         self._store.put_fact(facts.SWITCHED_OFF, {name: body for name, body in bodies.items() if body})
-
-
-def _listed(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 #: What decides before the first rule set is there.

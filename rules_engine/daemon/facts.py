@@ -14,6 +14,7 @@ from rules_engine.engine.plan import KnobPlan, StepPlan
 
 if TYPE_CHECKING:  # those who only read facts must not wait for the parser
     from rules_engine.daemon.reloader import Reload
+    from rules_engine.engine.handover import Handover
     from rules_engine.language.diagnostics import Diagnostic
     from rules_engine.language.source import Source
     from rules_engine.pipeline import RuleSet
@@ -70,6 +71,11 @@ def knob_plan(fact: Mapping[str, Any]) -> KnobPlan:
             "drive_parameters": tuple(fact["drive_parameters"]),
         }
     )
+
+
+def handover_record(report: Handover) -> dict[str, Any]:
+    """What became of each loop, as JSON."""
+    return {what: list(v) if isinstance(v, tuple) else v for what, v in asdict(report).items()}
 
 
 def reload_fact(reload: Reload, time_ms: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ memory, and goes on from there: beside a running daemon, or without one.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rules_engine.daemon import facts
@@ -43,7 +43,7 @@ def planned_handover(store: Store, rules: RuleSet, state: State | None = None) -
     page = store.read(position - 1, 1) if position else None
     time_ms = page.rows[0].time_ms if page is not None and page.rows else store.now_ms()
     decision, report = handover(_active_plan(store), rules.plan, state, position, time_ms)
-    return PlannedSwap(position, time_ms, asdict(report), decision)
+    return PlannedSwap(position, time_ms, facts.handover_record(report), decision)
 
 
 def _active_plan(store: Store) -> Plan | None:

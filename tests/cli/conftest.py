@@ -17,11 +17,11 @@ import pytest
 from rules_engine.__main__ import main
 
 RULES = """
-event READING { sensor: str, value: float in 0..1000 }
+event READING { sensor: str, value: float in 0..1000 } from "sensors"
 event PRESSURE_ALARM { sensor: str }
 action Valve.close(sensor: str, reason: str)
 action Valve.set_gain(sensor: str, gain: float)
-knob gain per sensor in 0..2.0 = 1.0 drives Valve.set_gain
+knob gain per sensor in 0..2.0 = 1.0 decay 6h drives Valve.set_gain
 
 loop high_closes
   "Too high: close it."
@@ -31,6 +31,12 @@ loop high_closes
   set gain -= 0.25
   do Valve.close(sensor, reason: "value {value}") retry 2 every 10s timeout 5s
   emit PRESSURE_ALARM { sensor } if value > 100
+
+loop alarms_are_heard
+  "So that somebody listens."
+  on PRESSURE_ALARM
+  per sensor
+  set gain = 1.0 if sensor == "nobody"
 """
 
 HANDLERS = """

@@ -104,8 +104,7 @@ def engine(store) -> Callable[..., Evaluator]:
             store.release(lease)
         leases.append(store.acquire("rules", f"daemon {len(leases)}", 60_000))
         made = Evaluator(store, leases[-1], **options)
-        texts = {}
-        made.load(lambda hash: check_texts(texts) if (texts := store.rules(hash)) else None)
+        made.load(lambda digest: check_texts(texts) if (texts := store.rules(digest)) else None)
         made.begin(rules or _rule_set())
         if store.info().head == 1:
             made.turn()  # the tick that gave an empty log its first place

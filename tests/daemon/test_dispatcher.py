@@ -191,6 +191,13 @@ def failing(error: BaseException) -> Callable[[], None]:
     return fail
 
 
+def async_failing(error: BaseException) -> Callable[[], Any]:
+    async def fail() -> None:
+        raise error
+
+    return fail
+
+
 def test_a_failed_attempt_is_tried_again_when_it_is_due_and_not_before(bench):
     bench.serve({"Valve.close": failing(RuntimeError("stuck"))})
     bench.owe("Valve.close", retries=1)
@@ -214,7 +221,7 @@ def test_what_is_given_up_leaves_a_letter_and_an_outcome(bench):
     assert [row.kind for row in bench.store.read(0, 10).rows] == [Kind.OUTCOME]
 
 
-@pytest.mark.parametrize("make", [failing, lambda e: _async_failing(e)])
+@pytest.mark.parametrize("make", [failing, async_failing])
 def test_give_up_ends_the_retries(bench, make):
     bench.serve({"Valve.close": make(GiveUp("no such valve"))})
     bench.owe("Valve.close", retries=5)
@@ -222,19 +229,12 @@ def test_give_up_ends_the_retries(bench, make):
     assert bench.store.letters(10)[0].reason == "no such valve"
 
 
-def _async_failing(error: BaseException) -> Callable[[], Any]:
-    async def fail() -> None:
-        raise error
-
-    return fail
-
-
 @pytest.mark.parametrize(
     "error", [SystemExit(3), KeyboardInterrupt(), RecursionError(), asyncio.CancelledError()]
 )
-@pytest.mark.parametrize("make", [failing, _async_failing])
+@pytest.mark.parametrize("make", [failing, async_failing])
 def test_nothing_a_handler_raises_ends_anything_but_its_attempt(bench, error, make):
-    bench.serve({"Valve.close": make(error), "Valve.open": _async_failing(RuntimeError("later"))})
+    bench.serve({"Valve.close": make(error), "Valve.open": async_failing(RuntimeError("later"))})
     bench.owe("Valve.close", "Valve.open")
     bench.settle()
     assert bench.counts == (0, 0, 2)
