@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Strict, model_validator
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Strict, model_validator
+
+from rules_engine.engine.values import text_of
 
 
 def _whole(value: Any) -> Any:
@@ -14,6 +16,8 @@ def _whole(value: Any) -> Any:
 Text = Annotated[str, Strict()]
 Number = Annotated[float, Strict()]
 Truth = Annotated[bool, Strict()]
+Items = list[Any]
+Entries = dict[str, Any]
 #: `5.0` is a whole number too, `True` is none.
 Whole = Annotated[int, Strict(), BeforeValidator(_whole)]
 
@@ -34,22 +38,32 @@ class Payload(BaseModel):
         if not isinstance(data, dict):
             return data
         given = {name: value for name, value in data.items() if value is not None}
+        for name, spellings in cls._spellings():
+            present = [spelling for spelling in spellings if spelling in given]
+            values = [given.pop(spelling) for spelling in present]
+            if values:
+                given[name] = values[0]
         for name, template in cls.derivations.items():
-            if not any(spelling in given for spelling in _spellings(cls, name)):
+            if name not in given:
                 try:
-                    given[name] = template.format_map(given)
+                    given[name] = template.format_map({key: text_of(value) for key, value in given.items()})
                 except KeyError:
                     continue
         return given
+
+    @classmethod
+    def _spellings(cls) -> list[tuple[str, list[str]]]:
+        """Each field that goes by several names: its declared name, and all of them."""
+        aliases = (field.validation_alias for field in cls.model_fields.values())
+        listed = [
+            [choice for choice in alias.choices if isinstance(choice, str)]
+            for alias in aliases
+            if isinstance(alias, AliasChoices)
+        ]
+        return [(spellings[0], spellings) for spellings in listed]
 
 
 class OpenPayload(Payload):
     """The payload of an event whose producers may send more than it declares."""
 
     model_config = ConfigDict(extra="allow")
-
-
-def _spellings(model: type[Payload], name: str) -> set[str]:
-    choices = model.model_fields[name].validation_alias
-    listed = [] if choices is None else [choices] if isinstance(choices, str) else choices.choices  # type: ignore[union-attr]
-    return {name, *(choice for choice in listed if isinstance(choice, str))}

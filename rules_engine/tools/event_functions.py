@@ -25,7 +25,7 @@ from rules_engine.tools.event_python import (
 
 _MODEL_TYPES = {
     Base.STR: "Text", Base.INT: "Whole", Base.FLOAT: "Number", Base.BOOL: "Truth", Base.DURATION: "Number",
-    Base.LIST: "list[Any]", Base.MAP: "dict[str, Any]", Base.ANY: "Any",
+    Base.LIST: "Items", Base.MAP: "Entries", Base.ANY: "object",
 }  # fmt: skip
 _PARAMETER_TYPES = {
     Base.STR: "str", Base.INT: "int", Base.FLOAT: "float", Base.BOOL: "bool", Base.DURATION: "float",
@@ -33,14 +33,24 @@ _PARAMETER_TYPES = {
 }  # fmt: skip
 #: Parameters that every `emit_` function has for itself.
 _TAKEN = {"source", "other", "self", "cls"}
-_ATTRIBUTES = frozenset(dir(Payload))
 
 #: What a module may need to import: groups of modules with their names.
 _Imports = tuple[dict[str, tuple[str, ...]], ...]
 _MODEL_IMPORTS: _Imports = (
-    {"typing": ("Any", "ClassVar", "Literal")},
+    {"typing": ("ClassVar", "Literal")},
     {"pydantic": ("AliasChoices", "Field")},
-    {"rules_engine.events.payload_model": ("Number", "OpenPayload", "Payload", "Text", "Truth", "Whole")},
+    {
+        "rules_engine.events.payload_model": (
+            "Entries",
+            "Items",
+            "Number",
+            "OpenPayload",
+            "Payload",
+            "Text",
+            "Truth",
+            "Whole",
+        )
+    },
 )
 _EMITTER_IMPORTS: _Imports = (
     {"collections.abc": ("Callable", "Mapping", "Sequence"), "typing": ("Any", "Literal", "Never")},
@@ -51,6 +61,11 @@ _EMITTER_IMPORTS: _Imports = (
     {".": ("catalogue",), ".aliases": ("ALIASES",)},
 )
 
+
+#: What no attribute of a model may be called: it would hide what the model has or is written with.
+_ATTRIBUTES = frozenset(
+    {*dir(Payload), *(n for group in _MODEL_IMPORTS for names in group.values() for n in names)}
+)
 
 # ---- payloads.py ---------------------------------------------------------------------------------
 
@@ -86,7 +101,7 @@ def _model(event: EventDecl, name: str) -> list[str]:
     derived = {name: quoted(template) for name, template in templates.items() if template is not None}
     if derived:
         inside = ", ".join(f"{quoted(key)}: {value}" for key, value in derived.items())
-        lines += [f"    derivations: ClassVar[dict[str, str]] = {{{inside}}}", ""]
+        lines += [f"    derivations: ClassVar = {{{inside}}}", ""]
     for declared in event.fields.values():
         lines += _model_field(declared)
     return lines if lines[-1] else lines[:-1]

@@ -50,7 +50,7 @@ FIELDS: dict[str, dict[str, str]] = {
     "CIRCUIT_BREAKER_CLOSED": {"node_id": "str", "open_seconds": "float"},
     "CIRCUIT_BREAKER_HALF_OPEN": {"node_id": "str"},
     "CIRCUIT_BREAKER_THRESHOLD": {"open_count": "int", "total_count": "int", "open_share": "float"},
-    "ESCALATION_TIER_CHANGED": {"node_id": "str", "old_tier": "int", "new_tier": "int", "reason": "str"},
+    "ESCALATION_TIER_CHANGED": {"node_id": "str", "old_tier": "str", "new_tier": "str", "reason": "str"},
     "HOST_ONLINE": {"host": "str", "host_type": "str", "capabilities": "list"},
     "HOST_OFFLINE": {"host": "str", "reason": "str", "last_seen": "float"},
     "NODE_UNHEALTHY": {

@@ -316,8 +316,8 @@ def emit_circuit_breaker_threshold(
 def emit_escalation_tier_changed(
     *,
     node_id: str | None = None,
-    old_tier: int | None = None,
-    new_tier: int | None = None,
+    old_tier: str | None = None,
+    new_tier: str | None = None,
     reason: str | None = None,
     source: str = "",
     **other: Never,
