@@ -80,6 +80,10 @@ class Context:
 
     # -- looking
 
+    def is_full(self, scope: str) -> bool:
+        """Whether a loop or knob can remember no further key."""
+        return self.overlay.count(scope) >= self.runtime.max_keys
+
     def off(self, loop: LoopRuntime, now_ms: int) -> str | None:
         """Why a loop is off; None if it is on."""
         if loop.is_off:

@@ -26,6 +26,8 @@ class DampedLoop:
         self.now_ms = now_ms
         self._old: dict[str, Any] | None = context.overlay.get(loop.scope, key)
         self.cell: dict[str, Any] = dict(self._old) if self._old else {}
+        #: A new key where there is no room for one.
+        self.refused = self._old is None and loop.remembers and context.is_full(loop.scope)
 
     def damped(self, frame: Frame) -> tuple[Reason | None, str]:
         """What holds a firing back now, and how long; None if nothing does."""

@@ -91,6 +91,9 @@ class FiringDraft:
 
     def _set_one(self, effect: SetPlan, plan: KnobPlan, key: Key, operand: Value) -> None:
         cell = self._cell(plan, key)
+        if cell is None and self.context.is_full(f"knob:{plan.name}"):
+            self.incomplete = True
+            return
         target = knobs.target_of(effect.op, knobs.value_of(plan, cell), operand)
         if not (target in plan.words if plan.words else values.is_number(target)):
             self.incomplete = True

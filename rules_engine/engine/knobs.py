@@ -217,7 +217,7 @@ def _moved(plan: KnobPlan, cell: Cell, value: Value, now_ms: int) -> Cell | None
     if "h" not in cell and value == plan.default and (cell["b"] == value or cell["k"]):
         cell.update(b=plan.default, t=0, k=0)
     _remember(plan, cell, old, now_ms)
-    timers = _timers(plan, cell)
+    timers = _timers(plan, cell, now_ms)
     cell.pop("T", None)
     if timers:
         cell["T"] = timers
@@ -244,13 +244,13 @@ def _remember(plan: KnobPlan, cell: Cell, old: Value, now_ms: int) -> None:
         cell["s"] = history
 
 
-def _timers(plan: KnobPlan, cell: Cell) -> list[list[Any]]:
+def _timers(plan: KnobPlan, cell: Cell, now_ms: int) -> list[list[Any]]:
     """When the hold ends, when the base decays further, when the history can go."""
     hold = cell.get("h")
     timers: list[list[Any]] = []
     if hold is not None:
         if hold[1] is not None:
-            timers.append([hold[1], RELEASE, 0])
+            timers.append([max(hold[1], now_ms), RELEASE, 0])
     elif plan.decay_ms is not None and not plan.words and cell["b"] != plan.default:
         tenths = (cell["k"] + 1) * plan.decay_ms
         timers.append([cell["t"] - -tenths // STEPS_PER_HALF_LIFE, DECAY, 0])

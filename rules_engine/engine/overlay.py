@@ -24,6 +24,7 @@ class Overlay:
         self._cells: dict[Name, Any] = {}
         self._undo: list[tuple[Name, Any]] = []
         self._timers: list[Timer] = state.due(limit_ms)
+        self._more: dict[str, int] = {}
 
     def get(self, scope: str, key: Key, part: str = "") -> Any:
         """The body of a cell, None without one."""
@@ -35,6 +36,8 @@ class Overlay:
         """Replace a cell; None forgets it."""
         name = (scope, key, part)
         self._undo.append((name, self._cells.get(name, _UNSET)))
+        if part == "":
+            self._count(scope, (body is not None) - (self.get(scope, key) is not None))
         self._cells[name] = body
         for due_ms, kind, n in timers_of(body):
             if due_ms <= self._limit_ms:
@@ -47,11 +50,22 @@ class Overlay:
     def take_back(self) -> None:
         """Undo everything since the mark."""
         for name, body in reversed(self._undo):
+            before = self.get(*name)
             if body is _UNSET:
                 self._cells.pop(name, None)
             else:
                 self._cells[name] = body
+            if name[2] == "":
+                self._count(name[0], (self.get(*name) is not None) - (before is not None))
         self._undo.clear()
+
+    def _count(self, scope: str, more: int) -> None:
+        if more:
+            self._more[scope] = self._more.get(scope, 0) + more
+
+    def count(self, scope: str) -> int:
+        """How many keys of a loop or knob are remembered now."""
+        return self._state.count(scope) + self._more.get(scope, 0)
 
     def pop_due(self) -> Timer | None:
         """The next live timer, in order (R10); None when all that are due have been seen to."""

@@ -129,6 +129,8 @@ class Runtime:
     """
 
     firings_per_minute = 600
+    #: A loop or knob remembers so many keys; further ones are refused, and counted as reason `key`.
+    max_keys = 1_000_000
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan

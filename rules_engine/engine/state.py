@@ -36,6 +36,7 @@ class State:
         self._timers: list[Timer] = []
         self._idle: list[Timer] = []
         self._off: dict[str, bool] = {}
+        self._counts: dict[str, int] = {}
 
     # -- reading
 
@@ -56,6 +57,10 @@ class State:
         """Everything, as `load` takes it."""
         for name, body in self._cells.items():
             yield CellId(*name), body
+
+    def count(self, scope: str) -> int:
+        """How many keys of a loop or knob are remembered."""
+        return self._counts.get(scope, 0)
 
     def in_scope(self, scope: str) -> list[tuple[Name, Any]]:
         """All cells of a loop or knob, in order. Walks everything: not for each event."""
@@ -115,7 +120,14 @@ class State:
             self._put(name, body)
         self._clean()
 
+    def _count(self, name: Name, body: Any) -> None:
+        if name[2] == "":
+            more = (body is not None) - (self.get(*name) is not None)
+            if more:
+                self._counts[name[0]] = self._counts.get(name[0], 0) + more
+
     def _put(self, name: Name, body: Any) -> None:
+        self._count(name, body)
         if name[2] == "off":
             self._off.pop(name[0], None)
             if body is not None:
@@ -202,7 +214,11 @@ class Fork(State):
     def any_off(self) -> bool:
         return bool(self._off) or self._parent.any_off
 
+    def count(self, scope: str) -> int:
+        return self._parent.count(scope) + super().count(scope)
+
     def _put(self, name: Name, body: Any) -> None:
+        self._count(name, body)
         self._cells[name] = body
         if name[2] == "off":
             self._off[name[0]] = True

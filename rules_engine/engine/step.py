@@ -135,6 +135,9 @@ class Step:
         if not loop.remembers and loop.when is not None and not self._is_true(loop, frame, trigger):
             return
         evaluation = Evaluation(context, loop, key, occurrence.time_ms)
+        if evaluation.refused:
+            context.verdict(loop, key, "key", frame, "too many keys")
+            return
         evaluation.prepare(frame, trigger.alias)
         evaluation.on_event(frame, occurrence.bound(trigger.alias), occurrence.origin, left_out)
         evaluation.save()
@@ -185,6 +188,8 @@ class Step:
             if key is None or not usable(key):
                 continue
             evaluation = Evaluation(context, loop, key, occurrence.time_ms)
+            if evaluation.refused:
+                continue
             evaluation.prepare(frame, None)
             assert evaluation.memory is not None
             if what == "since":

@@ -240,8 +240,13 @@ def layout(plan: SlotPlan) -> str:
     """What the state of a slot looks like; where it differs, state cannot be handed over."""
     if not isinstance(plan, WindowPlan):
         return type(plan).__name__
-    running = plan.span not in ("over", "last") and plan.needs <= _SIMPLE
-    return f"{plan.span} {plan.ms} {plan.count} {plan.sample is None} {running} {'ewma' in plan.needs}"
+    known = (plan.span, plan.ms, plan.count, plan.sample is None, _is_summary(plan), "ewma" in plan.needs)
+    return " ".join(map(str, known))
+
+
+def _is_summary(plan: WindowPlan) -> bool:
+    """Whether a running summary tells all that is read."""
+    return plan.span not in ("over", "last") and plan.needs <= _SIMPLE
 
 
 def slot_kind(index: int, plan: SlotPlan) -> SlotKind:
@@ -250,6 +255,4 @@ def slot_kind(index: int, plan: SlotPlan) -> SlotKind:
         return PrevSlot(index, plan)
     if isinstance(plan, StreakPlan):
         return StreakSlot(index, plan)
-    if plan.span in ("over", "last") or not plan.needs <= _SIMPLE:
-        return SampleWindow(index, plan)
-    return RunningWindow(index, plan)
+    return RunningWindow(index, plan) if _is_summary(plan) else SampleWindow(index, plan)

@@ -149,9 +149,18 @@ def test_l24_history_stays_small_and_never_limits_less(build, world):
     w = setter(build, world, steps=(StepPlan("both", 1.0, HOUR),))
     for n in range(600):
         w.send(n, 1.0 + (n % 2) / 4)
-    assert len(w.state.get("knob:rate", ("a",))["s"]) <= 256
+    assert len(w.state.get("knob:rate", ("a",))["s"]) == 256
     w.send(600, 9.0)
     assert w.knob() == 2.0
+
+
+@pytest.mark.parametrize(("at", "kept"), [(HOUR, True), (HOUR + 1, False)])
+def test_l24_history_is_forgotten_when_no_step_looks_back_that_far(build, world, at, kept):
+    w = setter(build, world, steps=(StepPlan("up", 0.5, HOUR), StepPlan("down", 9.0, MINUTE)), keys=(("a",),))
+    w.send(0, 1.5)
+    w.send(1, 1.0)
+    w.tick(at)
+    assert bool(list(w.state.cells())) is kept
 
 
 def test_l24_words(build, world):

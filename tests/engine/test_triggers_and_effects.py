@@ -58,6 +58,23 @@ def test_l22_one_unknown_part_is_enough(build, world):
     assert firing.key == ("a", "z")
 
 
+def test_keys_are_bounded_and_refusals_counted(build, world):
+    loop = build.loop(cooldown_ms=100, effects=(build.set(2.0, hold=1_000),))
+    w = world(build.plan(loop, knobs=[build.knob(keys=(("a",), ("b",), ("c",)))]))
+    w.runtime.max_keys = 2
+    assert [len(w.send(0, 1.0, k=k)) for k in "abca"] == [1, 1, 0, 0]
+    assert [v.reason for v in w.decisions[2].verdicts] == ["key"]
+    assert w.last.verdicts[0].reason == "cooldown", "known keys go on"
+    fork = w.state.fork()
+    assert (fork.count("loop:loop"), fork.count("knob:rate")) == (2, 2)
+    (firing,) = w.send(100, 1.0, k="a")
+    assert not firing.incomplete
+    w.tick(1_100)
+    w.tick(10_000)
+    assert w.state.count("loop:loop") == 0
+    assert w.send(10_001, 1.0, k="c"), "what is forgotten makes room"
+
+
 def test_l41_the_first_spelling_present_wins_and_a_bad_value_is_unknown(build, world):
     event = EventPlan(
         "E",

@@ -278,6 +278,32 @@ def test_l48_the_mark_goes_when_the_lost_samples_would_have_left():
     assert not made.kinds[0].truncated(made, lost + 20_000)
 
 
+@pytest.mark.parametrize(
+    ("span", "bound", "count", "truncated"),
+    [
+        ("last", MAX_SAMPLES, MAX_SAMPLES + 1, False),
+        ("last", MAX_SAMPLES + 1, MAX_SAMPLES, False),
+        ("last", MAX_SAMPLES + 1, MAX_SAMPLES + 1, True),
+        ("fired", 0, MAX_SAMPLES, False),
+        ("fired", 0, MAX_SAMPLES + 1, True),
+        ("fired", 0, MAX_SAMPLES + 300, True),
+    ],
+)
+def test_l48_windows_without_an_end_in_time(span, bound, count, truncated):
+    made = filled(
+        WindowPlan(V, span, count=bound, needs=frozenset({"stddev"})), [(n, n) for n in range(count)]
+    )
+    assert made.read(0, "count", count, None) == min(count, MAX_SAMPLES)
+    assert made.kinds[0].truncated(made, count) is truncated
+
+
+def test_l48_the_mark_of_a_whole_chunk_lost():
+    made = filled(WindowPlan(V, "over", ms=20_000), [(n, n) for n in range(MAX_SAMPLES + CHUNK)])
+    assert made.writes["w0.0"] is None
+    assert made.kinds[0].truncated(made, CHUNK - 1 + 20_000 - 1)
+    assert not made.kinds[0].truncated(made, CHUNK - 1 + 20_000)
+
+
 def test_l48_because_says_that_a_value_is_truncated(build, world):
     count = x.window(0, "count")
     loop = build.loop(
