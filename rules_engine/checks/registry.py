@@ -29,6 +29,7 @@ CHECKS: tuple[Check, ...] = (
     timing.unreachable_limits,
     timing.retries_outlast_cooldown,
     timing.steps_beyond_range,
+    timing.deadbands_beyond_range,
     delivery.actions_without_timeout,
     delivery.idle_knobs,
     delivery.counted_duplicates,

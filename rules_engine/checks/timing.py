@@ -21,6 +21,9 @@ RETRIES_OUTLAST = Code(
 STEP_BEYOND_RANGE = Code(
     "RE603", "step-beyond-range", Severity.WARNING, "A step of a knob is as large as its whole range."
 )
+DEADBAND_BEYOND_RANGE = Code(
+    "RE604", "deadband-beyond-range", Severity.WARNING, "A knob can never change, for its deadband."
+)
 
 
 def unreachable_limits(rules: program.Program) -> Iterator[Diagnostic]:
@@ -54,6 +57,14 @@ def retries_outlast_cooldown(rules: program.Program) -> Iterator[Diagnostic]:
                 )
                 advice = "retry less, shorten the timeout, or lengthen the cooldown"
                 yield RETRIES_OUTLAST.at(target(effect), message, help=advice)
+
+
+def deadbands_beyond_range(rules: program.Program) -> Iterator[Diagnostic]:
+    """Deadbands that no change of the knob can reach."""
+    for knob in rules.knobs.values():
+        if not knob.words and knob.deadband > knob.high - knob.low:
+            message = f"no change within {knob.low:g}..{knob.high:g} reaches a deadband of {knob.deadband:g}"
+            yield DEADBAND_BEYOND_RANGE.at(knob.span, message, help="write a smaller deadband")
 
 
 def steps_beyond_range(rules: program.Program) -> Iterator[Diagnostic]:

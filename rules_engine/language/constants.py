@@ -20,6 +20,8 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 def settled(expr: program.Expr) -> program.Expr:
     """The expression as one constant, where arithmetic of constants is all there is in it."""
+    if isinstance(expr, program.Const):
+        return expr
     value = _value(expr)
     return expr if value is None else program.Const(expr.span, expr.type.known(), value)
 

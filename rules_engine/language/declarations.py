@@ -125,8 +125,7 @@ class Declarations:
             self.names.events[event.name.text] = self._event(event)
         for event in events:
             for alias in event.aliases:
-                self.names.event_aliases.setdefault(alias.text, event.name.text)
-                self.names.event_aliases.setdefault(alias.text.upper(), event.name.text)
+                self._take_alias(event.name.text, alias)
         for action in self._of(syntax.ActionItem):
             self.names.actions[action.name.text] = self._action(action)
         for name in self.names.lets:
@@ -142,6 +141,18 @@ class Declarations:
                 self.names.broken.add(("knob", knob.name.text))
             else:
                 self.names.knobs[knob.name.text] = settled_knob
+
+    def _take_alias(self, event: str, alias: syntax.Name) -> None:
+        """Another name of an event, which no other event may have, in any case."""
+        taken = self.names.events.get(alias.text.upper())
+        owner = taken.name if taken is not None else self.names.event_aliases.get(alias.text.upper(), event)
+        if owner != event:
+            message, advice = f'"{alias.text}" already means `{owner}`', "remove it from one of the two"
+            related = (Related(self.names.events[owner].span, "the other event"),)
+            self.findings.add(DUPLICATE.at(alias.span, message, help=advice, related=related))
+            return
+        self.names.event_aliases[alias.text] = event
+        self.names.event_aliases[alias.text.upper()] = event
 
     def _let(self, name: str) -> program.Expr | None:
         if name in self._lets:

@@ -13,6 +13,7 @@ from rules_engine.language.diagnostics import Code, Diagnostic, Related, Severit
 from rules_engine.language.expressions import Expressions
 from rules_engine.language.knobs import AMOUNT_OF_WORDS
 from rules_engine.language.names import BAD_COUNT, DUPLICATE_CLAUSE
+from rules_engine.language.operators import percent_fault
 from rules_engine.language.reading import UNKNOWN_FIELD, own_key, written_key
 from rules_engine.language.scope import Unclear
 from rules_engine.language.source import Span
@@ -79,7 +80,7 @@ class Effects:
             key = written_key(self.typer, knob, effect.key, span)
         elif knob is not None:
             key = own_key(self.typer.scope, knob, effect.knob)
-        value = self.typer.of(effect.value)
+        value = self.typer.of(effect.value, text=True)
         hold = self._hold(effect)
         if knob is None or isinstance(value, Unclear):
             return None
@@ -117,6 +118,8 @@ class Effects:
         plain = knob.type if knob.words else Type(Base.FLOAT)
         if found := misfit(value, plain, what, self.known.locals):
             self._add(found)
+        elif effect.op == "=" and (odd := percent_fault(value, program.Expr(value.span, knob.type))):
+            self._add(odd)
 
     # ---- emit --------------------------------------------------------------------------------------
 
@@ -260,6 +263,9 @@ class Effects:
                     "write `retry 3 every 30s`",
                 )
                 self._add(BAD_COUNT.at(option.span, message, help=advice))
+            if option.every is None:
+                message, advice = "it is not said how far apart the tries are", "write `retry 3 every 30s`"
+                self._add(MISSING_VALUE.at(option.span, message, help=advice))
             retries = int(option.count)
             every_ms = (names.duration(option.every) or 0) if option.every is not None else 0
         return retries, every_ms, timeout_ms
@@ -270,7 +276,10 @@ class Effects:
         found = misfit(value, decl.type, f"`{decl.name}`", self.known.locals)
         if found is not None:
             self._add(found)
-        elif not decl.type.optional:
+            return
+        if odd := percent_fault(value, program.Expr(value.span, decl.type)):
+            self._add(odd)
+        if not decl.type.optional:
             self._check_known(value, otherwise)
 
     def _check_known(self, value: program.Expr, otherwise: str) -> None:

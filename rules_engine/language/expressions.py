@@ -69,9 +69,9 @@ class Expressions:
         if isinstance(value, bool):
             return program.Const(expr.span, BOOL, value)
         if isinstance(value, int):
-            return program.Const(expr.span, INT, value)
+            return program.Const(expr.span, INT, value, expr.percent)
         if isinstance(value, float):
-            return program.Const(expr.span, FLOAT, value)
+            return program.Const(expr.span, FLOAT, value, expr.percent)
         if text:
             return texts.interpolated(self, expr.span, value)
         texts.warn_of_braces(self, expr.span, value)

@@ -17,6 +17,10 @@ UNKNOWN_WORD = Code(
     "RE203", "unknown-word", Severity.ERROR, "A word is not one of those that the value can be."
 )
 
+NO_SHARE = Code(
+    "RE224", "percent-of-no-share", Severity.WARNING, "A percentage meets a value that is no share."
+)
+
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
 
@@ -72,6 +76,8 @@ def _joined(typer: Typer, expr: syntax.Binary, left: program.Expr, *, text: bool
         return _logical(typer.scope, span, op, left, right)
     if op in COMPARISONS:
         found = comparison_fault(left, right, op)
+        if found is None and (odd := percent_fault(left, right) or percent_fault(right, left)):
+            typer.scope.names.findings.add(odd)
         return _result(typer.scope, found, program.Binary(span, _bool_of(left, right), op, left, right))
     if op in ("in", "not-in"):
         found = _membership_fault(left, right)
@@ -117,6 +123,22 @@ def comparison_fault(left: program.Expr, right: program.Expr, op: str) -> Diagno
     if op not in ("==", "!="):
         return _order_fault(left, right, op)
     return word_fault(left, right) or word_fault(right, left)
+
+
+def percent_fault(percent: program.Expr, other: program.Expr) -> Diagnostic | None:
+    """A finding where `n%`, which is n/100 everywhere, meets a count or a range far beyond 1 (L36)."""
+    if not isinstance(percent, program.Const) or not percent.percent or isinstance(percent.value, str):
+        return None
+    high = other.type.high
+    if other.type.base is not Base.INT and (high is None or high < _BEYOND_SHARES):
+        return None
+    what = "a whole number" if other.type.base is Base.INT else str(other.type.known())
+    message = f"this is {percent.value:g}, and the other is {what}"
+    return NO_SHARE.at(percent.span, message, help=f"write {percent.value * 100:g} for the number")
+
+
+#: Whatever can reach ten is hardly a share.
+_BEYOND_SHARES = 10
 
 
 def _order_fault(left: program.Expr, right: program.Expr, op: str) -> Diagnostic | None:

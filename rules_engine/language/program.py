@@ -26,9 +26,10 @@ class Expr:
 
 @dataclass(frozen=True, slots=True)
 class Const(Expr):
-    """A value known beforehand; a duration is a number of seconds (L36)."""
+    """A value known beforehand; a duration is a number of seconds (L36). `percent`: written `n%`."""
 
     value: int | float | str | bool
+    percent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

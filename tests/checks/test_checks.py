@@ -253,6 +253,11 @@ CASES = [
         "\nknob k per key in 0..1 = 0 step 1 per 1h drives H.take" + loop("set k = q"),
         "\nknob k per key in 0..1 = 0 step 0.99 per 1h drives H.take" + loop("set k = q"),
     ),
+    (
+        "RE604",
+        "\nknob k per key in 0..1 = 0 deadband 1.1 drives H.take" + loop("set k = q"),
+        "\nknob k per key in 0..1 = 0 deadband 1 drives H.take" + loop("set k = q"),
+    ),
     # delivery
     ("RE701", loop("do H.go(key)"), loop("do H.go(key) timeout 1m")),
     (

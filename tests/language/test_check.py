@@ -306,6 +306,14 @@ CASES = [
         "knob k per config_key in 0..2 = 0 drives H.take",
     ),
     ("RE222", "knob k in 0..1 = 0 drives «H.take»", "knob k per config_key in 0..1 = 0 drives H.take"),
+    ("RE205", loop("do H.stop() «retry 3»"), loop("do H.stop() retry 3 every 1s")),
+    ("RE224", loop("when n > «50%» " + GO), loop("when score > 50% " + GO)),
+    (
+        "RE224",
+        loop('emit B { config_key, score, n: "", only_b: «300%» }'),
+        loop('emit B { config_key, score: 50%, n: "", only_b: 3 }'),
+    ),
+    ("RE110", 'event Z = «"game_lost"» { a: str }', 'event Z = "z" { a: str }'),
     # what does not run yet
     ("RE190", "loop x on «every 5m» do H.stop()", "loop x on A do H.stop()"),
     ("RE190", "loop x on «A then B within 1h» do H.stop()", "loop x on B do H.stop()"),
