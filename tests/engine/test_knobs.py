@@ -403,6 +403,13 @@ def test_operator_sets_for_a_while(build, world):
     assert w.knob() == 1.0
 
 
+@pytest.mark.parametrize("value", [0, 10.0, 0.1234567891])
+def test_operator_may_use_the_whole_range(build, world, value):
+    w = setter(build, world)
+    ask(w, knob="rate", key=["a"], value=value)
+    assert w.knob() == round(value, 9)
+
+
 @pytest.mark.parametrize(
     "body",
     [
