@@ -177,7 +177,8 @@ class ExpressionBuilder:
     # ---- operands --------------------------------------------------------------------------------
 
     def literal(self, _span: Span, parts: Parts) -> s.Expr:
-        return self.literal_value(parts[0])
+        value: s.Expr = self.literal_value(parts[0])
+        return value
 
     def literal_value(self, token: Token) -> Any:
         kind = token.kinds[0]

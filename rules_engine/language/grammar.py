@@ -19,7 +19,8 @@ from rules_engine.shipped import shipped
 STARTS = ("start", "expression", "stray")
 #: The rules by which one expression comes to stand inside another.
 _DEEPENING = frozenset(
-    "disjunction conjunction unary binary not_in matches is_known group list of_event knob_at call match".split()
+    ("disjunction", "conjunction", "unary", "binary", "not_in", "matches", "is_known", "group", "list")
+    + ("of_event", "knob_at", "call", "match")
 )
 
 
@@ -88,7 +89,7 @@ def dumps(made: Grammar, text: str) -> str:
     """The tables as JSON, with a digest of the grammar they were built from."""
     symbols = sorted({symbol for row in made.rows for symbol in row})
     numbers = {symbol: number for number, symbol in enumerate(symbols)}
-    productions = list(dict.fromkeys(a for row in made.rows for a in row.values() if not isinstance(a, int)))
+    productions = list(dict.fromkeys(a for row in made.rows for a in row.values() if isinstance(a, Production)))
     places = {production: -1 - place for place, production in enumerate(productions)}
     document = {
         "digest": _digest(text),
@@ -98,7 +99,7 @@ def dumps(made: Grammar, text: str) -> str:
             for p in productions
         ],
         "rows": [
-            [number for symbol, a in row.items() for number in (numbers[symbol], places.get(a, a))]
+            [number for symbol, a in row.items() for number in (numbers[symbol], places[a] if isinstance(a, Production) else a)]
             for row in made.rows
         ],
         "entry": made.entry,
@@ -149,7 +150,7 @@ def build(text: str) -> Grammar:
     from lark.parsers.lalr_analysis import Shift  # noqa: PLC0415
 
     made = Lark(text, parser="lalr", start=list(STARTS), maybe_placeholders=True)
-    table = made.parser.parser._parse_table  # type: ignore[attr-defined]
+    table = made.parser.parser._parse_table
     numbers = _numbered(table)
     productions = {rule: _production(rule) for rule in made.rules}
     rows: list[dict[str, Action]] = [

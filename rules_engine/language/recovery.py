@@ -26,6 +26,7 @@ from rules_engine.language.machine import (
     Machine,
     structure_words,
 )
+from rules_engine.language.repairer import followers
 from rules_engine.language.repairs import Repairs
 from rules_engine.language.spelling import nearest
 from rules_engine.language.wording import FORMS, joined, kind_of, phrases, quoted, text_of_kind
@@ -81,7 +82,7 @@ class Recovery:
         elif len(machine.findings) >= MAX_FINDINGS:
             self._stop()
         elif self._tries > 3:
-            self.skip()
+            self._force_on()
         else:
             self._decide()
         return not self._over
@@ -104,6 +105,15 @@ class Recovery:
         )
         if not any(attempt(token) for attempt in attempts):
             self._unexpected(token)
+
+    def _force_on(self) -> None:
+        """Whatever was tried did not help: never look at the same token for ever."""
+        self._misspelled_at = -1
+        if self.machine.tokens[self.machine.at].kinds[0] == END:
+            self._over = True
+        else:
+            self.machine.at += 1
+            self.skip()
 
     def _stop(self) -> None:
         """Leaves the rest of the file unread."""
@@ -191,7 +201,7 @@ class Recovery:
             self._misspelled_at = before.start
         elif word in structure_words() and not first and now[0] not in {"ACTION", "EVENT"}:
             return
-        follow = self.repairs.follow(word)
+        follow = followers().get(word, frozenset())
         if any(kind in follow for kind in now) or ("DURATION" in follow and now[0] in {"NUMBER", "BAD_NUMBER"}):
             machine.unshift()
 
@@ -315,11 +325,9 @@ class Recovery:
         if meant is None:
             return False
         follow = machine.tokens[machine.at + 1].kinds
-        if not (any(machine.accepts(words[meant], kind) for kind in follow)):
-            if not first:
-                return False
-            self._report_word(token, meant)
-            return self.skip()
+        begins = first and words[meant] in structure_words()
+        if not (begins or any(machine.accepts(words[meant], kind) for kind in follow)):
+            return False
         if words[meant] in structure_words():
             self._report_word(token, meant)
         else:
@@ -396,20 +404,20 @@ class Recovery:
         if not self._complete():
             return False
         if machine.accepts("_WHEN") or machine.accepts("_DO"):
-            what, help = "clause", _LOOP_HELP
+            what, advice = "clause", _LOOP_HELP
         elif machine.accepts("_AT"):
-            what, help = "step", _STEP_HELP
+            what, advice = "step", _STEP_HELP
         else:
-            what, help = "declaration", _FILE_HELP
+            what, advice = "declaration", _FILE_HELP
         if token.kinds[0] in structure_words():
             home = "a test" if token.text in STEP_WORDS else "a loop"
             if machine.accepts("_DO") and token.text in CLAUSE_WORDS:
-                message, help = f"`{token.text}` stands in a block of effects", "only `set`, `emit` and `do` do"
+                message, advice = f"`{token.text}` stands in a block of effects", "only `set`, `emit` and `do` do"
             else:
                 message = f"`{token.text}` stands outside of {home}"
-            self._report(UNKNOWN_WORD, token, message, help=help)
+            self._report(UNKNOWN_WORD, token, message, help=advice)
         else:
-            self._report(UNKNOWN_WORD, token, f"no {what} begins with {quoted(token)}", help=help)
+            self._report(UNKNOWN_WORD, token, f"no {what} begins with {quoted(token)}", help=advice)
         machine.at += 1
         return self.skip(spoil=False)
 
@@ -419,13 +427,13 @@ class Recovery:
         accepted = self._accepted()
         waited = phrases(accepted)
         if machine.accepts("LPAR") and machine.accepts("NUMBER"):
-            message, help = f"{quoted(token)} stands where an expression belongs", self._form()
+            message, advice = f"{quoted(token)} stands where an expression belongs", self._form()
         elif before is None or self._complete() or len(waited) > 5 or not waited:
             message = f"{quoted(token)} has no place here"
-            help = self._form() or _FILE_HELP
+            advice = self._form() or _FILE_HELP
         else:
-            message, help = f"{quoted(token)} stands where {joined(waited)} belongs", self._form()
-        self._report(UNEXPECTED, token, message, help=help)
+            message, advice = f"{quoted(token)} stands where {joined(waited)} belongs", self._form()
+        self._report(UNEXPECTED, token, message, help=advice)
         return self.skip()
 
     # ---- going on --------------------------------------------------------------------------------

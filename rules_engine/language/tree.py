@@ -302,7 +302,7 @@ class TreeBuilder(ExpressionBuilder):
 
     def stub(self, span: Span, parts: Parts) -> s.Stub:
         times: Token | None = parts[1]
-        return s.Stub(span, self.name(parts[0]), times and self.whole(times))
+        return s.Stub(span, self.name(parts[0]), self.whole(times) if times else None)
 
     def restart(self, span: Span, _parts: Parts) -> s.Restart:
         return s.Restart(span)

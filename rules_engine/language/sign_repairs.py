@@ -1,0 +1,173 @@
+"""Known slips in signs, quotes and comments."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from rules_engine.language import slips
+from rules_engine.language.lexer import Token
+from rules_engine.language.machine import Machine
+from rules_engine.language.repairer import FOREIGN, Repairer
+from rules_engine.language.wording import kind_of
+
+
+class SignRepairs(Repairer):
+    """Signs of other languages, and characters that only look like ours."""
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__(machine)
+        self._marked_lines: set[int] = set()
+
+    def attempt(self, token: Token) -> bool:
+        """Whether one of these slips was found; then it is reported and mended."""
+        attempts = (self._invisible, self._quotes, self._comment, self._sign, self._equals, self._colon)
+        return any(attempt(token) for attempt in attempts)
+
+    def _invisible(self, token: Token) -> bool:
+        if token.kinds[0] != "BAD_CHARACTER" or unicodedata.category(token.text) not in {
+            "Zs",
+            "Cf",
+            "Cc",
+            "Zl",
+            "Zp",
+        }:
+            return False
+        line, _ = self.machine.source.position(token.start)
+        if line not in self._marked_lines:
+            self._marked_lines.add(line)
+            name = unicodedata.name(token.text, "a control character").lower()
+            self._report(
+                FOREIGN,
+                token.start,
+                token.end,
+                f"an invisible character stands here: {name} (U+{ord(token.text):04X})",
+                "type a plain space instead",
+            )
+        self.machine.at += 1
+        return True
+
+    def _quotes(self, token: Token) -> bool:
+        if token.kinds[0] != "BAD_CHARACTER" or token.text not in slips.QUOTES:
+            return False
+        text = self._text(token)
+        closing = next((i for i, c in enumerate(text[1:], 1) if c in slips.QUOTES or c == '"'), 0)
+        end = token.start + (closing + 1 if closing else 1)
+        inner = text[1:closing].replace('"', "'")
+        self._report(
+            FOREIGN,
+            token.start,
+            end,
+            "a text stands between straight double quotes",
+            f'type `"{inner}"`' if closing else 'type `"` on both sides',
+        )
+        self._spoil(token)
+        if closing:
+            self._replace(end, f'"{inner}"', "STRING")
+        else:
+            self.machine.at += 1
+        return True
+
+    def _comment(self, token: Token) -> bool:
+        for sign in ("//", "/*", "--"):
+            before = self._before()
+            if token.text == sign[1] and before and before.text == sign[0] and before.end == token.start:
+                if sign == "--" or not self.machine.unshift():
+                    continue
+                token = before
+            elif not self._text(token).startswith(sign) or (sign == "--" and not self.machine.first_on_line(self.machine.at)):
+                continue
+            end = token.start + len(self._text(token))
+            if sign == "/*":
+                closing = self.machine.source.text.find("*/", token.start)
+                end = closing + 2 if closing >= 0 else len(self.machine.source.text)
+            self._report(FOREIGN, token.start, token.start + 2, "a comment starts with `#`", "type `#`")
+            self._drop(end)
+            return True
+        return False
+
+    def _sign(self, token: Token) -> bool:
+        machine = self.machine
+        before = self._before()
+        if before is not None and before.end == token.start and len(before.text) <= 2:
+            glued = before.text + token.text[:1]
+            if (
+                glued in {*slips.SIGNS, *slips.SIGN_ADVICE}
+                and glued not in {"!", "&"}
+                and machine.values[-1:] == [before]
+            ):
+                if machine.unshift():
+                    token = before
+        text = self._text(token)
+        for length in (3, 2, 1):
+            sign = text[:length]
+            if len(sign) < length or token.start + length < token.end:
+                continue
+            if sign in slips.SIGN_ADVICE:
+                if sign == "|" and not machine.accepts("_OR"):
+                    continue
+                self._report(
+                    FOREIGN,
+                    token.start,
+                    token.start + length,
+                    f"there is no sign `{sign}`",
+                    slips.SIGN_ADVICE[sign],
+                )
+                self._drop(token.start + length)
+                self._spoil(token)
+                if machine.at:
+                    machine.builder.spoiled.append(machine.tokens[machine.at - 1].start)
+                if machine.accepts("PLUS") and sign in {"**", "^", "%"}:
+                    machine.feed(Token(("PLUS",), "+", token.start, token.start))
+                return True
+            if sign not in slips.SIGNS:
+                continue
+            meant, why = slips.SIGNS[sign]
+            kind = kind_of(meant) if meant else ""
+            if meant and not machine.accepts(kind):
+                continue
+            self._report(
+                FOREIGN,
+                token.start,
+                token.start + length,
+                f"there is no sign `{sign}`: {why}",
+                f"type `{meant}`" if meant else f"remove the `{sign}`",
+            )
+            if meant:
+                self._replace(token.start + length, meant)
+            else:
+                self._drop(token.start + length)
+            return True
+        return False
+
+    def _equals(self, token: Token) -> bool:
+        machine = self.machine
+        if token.text == "=" and machine.accepts("COLON") and not machine.accepts("EQ"):
+            self._report(FOREIGN, token.start, token.end, "`=` stands where `:` belongs", "type `:`")
+            return self._replace(token.end, ":") or True
+        if token.text == "=" and machine.accepts("COMPARE"):
+            self._report(FOREIGN, token.start, token.end, "`=` sets a value, `==` compares", "type `==`")
+            return self._replace(token.end, "==") or True
+        if token.text == "==" and machine.accepts("EQ"):
+            self._report(FOREIGN, token.start, token.end, "`==` compares, `=` sets a value", "type `=`")
+            return self._replace(token.end, "=") or True
+        return False
+
+    def _colon(self, token: Token) -> bool:
+        """`loop x:`, `on: A`, `cooldown: 30s`, `let x: 5`."""
+        if token.text != ":":
+            return False
+        machine = self.machine
+        for meant in ("=", "in"):
+            if machine.accepts(kind_of(meant)) and not machine.accepts("COMPARE"):
+                self._report(
+                    FOREIGN, token.start, token.end, f"`:` stands where `{meant}` belongs", f"type `{meant}`"
+                )
+                self._replace(token.end, meant)
+                return True
+        following = machine.tokens[machine.at + 1].kinds
+        last_on_line = machine.first_on_line(machine.at + 1)
+        if any(machine.accepts(kind) for kind in following) or last_on_line:
+            self._report(FOREIGN, token.start, token.end, "no `:` stands here", "remove the `:`")
+            machine.at += 1
+            return True
+        return False
