@@ -22,7 +22,7 @@ from rules_engine.tools.event_python import PackageOptions
 
 READING = """
 # A sensor was read.
-event READING = "measured", "value_read" {
+event READING = "measured", "value_read", "reading" {
   sensor|sensor_id: str,
   value|reading: float in 0..1000,  # degrees
   state: "ok" | "failing"?,
@@ -142,6 +142,8 @@ def test_what_cannot_be_generated_is_said_with_what_to_do(
 
 def test_names_are_found_by_value_in_any_case_and_by_alias(package: Callable[..., ModuleType]) -> None:
     types = package(READING, "event_types").EventType
+    aliases = importlib.import_module("own_events.aliases").ALIASES
+    assert aliases == {"MEASURED": "READING", "VALUE_READ": "READING"}
     assert [member.name for member in types] == ["READING", "PLAIN"]
     assert types("reading") is types("Reading") is types("MEASURED") is types("value_read") is types.READING
     with pytest.raises(ValueError, match="nothing"):
@@ -169,6 +171,7 @@ def test_models_take_what_the_language_takes_and_no_more(package: Callable[..., 
     assert (one.sensor, one.value, one.retries, one.label, one.more) == ("s", 5.0, 5, "s/ok", 1)
     assert reading.model_validate({"sensor": "s", "value": 1, "label": "mine"}).label == "mine"
     assert reading.model_validate({"sensor": "s", "value": 1}).label is None
+    assert reading.model_validate({"sensor_id": "later", "sensor": "first", "value": 1}).sensor == "first"
     for wrong in (
         {"value": 5}, {"sensor": "s"}, {"sensor": 5, "value": 5}, {"sensor": "s", "value": True},
         {"sensor": "s", "value": "5"}, {"sensor": "s", "value": 1000.1}, {"sensor": "s", "value": -0.1},
