@@ -61,7 +61,11 @@ class KnobRecord:
 
 @dataclass
 class LoopRecord:
-    """The firings of one loop. `first` and `last` are of those that had an effect."""
+    """The firings of one loop.
+
+    `first` and `last` are of those that set a knob or asked for an action, if there are any, else of
+    those that had any effect.
+    """
 
     count: int = 0
     acted: int = 0  #: firings that had any effect
@@ -77,8 +81,10 @@ class LoopRecord:
         if not firing.effects:
             return
         self.acted += 1
-        self.first = self.first or firing
-        self.last = firing
+        if self.first is None or (_is_strong(firing) and not _is_strong(self.first)):
+            self.first = self.last = firing
+        elif _is_strong(firing) or not _is_strong(self.first):
+            self.last = firing
         for effect in firing.effects:
             self.effects[effect_name(effect)] += 1
 
@@ -104,6 +110,10 @@ def number(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.2f}".rstrip("0").rstrip(".")
     return "unknown" if value is None else str(value)
+
+
+def _is_strong(firing: Firing) -> bool:
+    return any(effect["kind"] in ("set", "do") for effect in firing.effects)
 
 
 def effect_name(effect: dict[str, Any]) -> str:
@@ -158,12 +168,16 @@ class Observer:
             return f"on {self._types.get(firing.event_id, firing.cause)}"
         return ", ".join(pairs[:most]) + (", ..." if len(pairs) > most else "")
 
-    def actions_waiting(self) -> int:
-        """Owed actions that nobody has performed yet."""
+    def why_not(self, loop: str) -> str:
+        """Why a loop did not act on what it saw last, for the first configuration that it saw."""
         if self._store is None:
-            return 0
-        counts = self._store.action_counts()
-        return counts.owed + counts.claimed
+            return "nothing is known of it"
+        for key in [*((config,) for config in self.configs), ()]:
+            verdict = self._store.verdict(loop, key)
+            if verdict is not None:
+                where = f"{' '.join(key)}: " if key else ""
+                return f"{where}{verdict.reason}{f' ({verdict.detail})' if verdict.detail else ''}"
+        return "none of its events came"
 
     def close(self) -> None:
         """Let go of the database."""

@@ -26,7 +26,7 @@ class Reporter:
     ) -> None:
         self.line = line
         self.settings = settings
-        self._publish = publish
+        self._tell = publish
         board, players = line.config_key.split("_")
         self._about = {"config_key": line.config_key, "board_type": board, "num_players": int(players[0])}
         self.elos: list[tuple[float, float]] = [(0.0, line.checkpoints.serving.elo)]
@@ -41,6 +41,10 @@ class Reporter:
 
     def _say(self, event: str, **payload: Any) -> None:
         self._publish(event, {"config_key": self.line.config_key, **payload})
+
+    def _publish(self, event: str, payload: dict[str, Any]) -> None:
+        """Tell it, with no more digits than mean anything."""
+        self._tell(event, {key: round(v, 4) if isinstance(v, float) else v for key, v in payload.items()})
 
     # ---- data -------------------------------------------------------------------------------------
 

@@ -62,6 +62,15 @@ def write_scaled_rules(rules: Path, folder: Path, factor: float) -> list[Path]:
     return written
 
 
+def loop_names(folder: Path) -> list[str]:
+    """The names of the loops in the rule files of a folder."""
+    names = []
+    for path in sorted(folder.rglob("*.loop")):
+        tree, _ = parse(Source(str(path), path.read_text(encoding="utf-8")))
+        names += [item.name.text for item in tree.items if isinstance(item, s.LoopItem)]
+    return sorted(names)
+
+
 def _changes(tree: s.File, text: str, factor: float) -> Iterator[tuple[int, int, str]]:
     """What to write instead of what: (start, end, text), never overlapping."""
     for node in _nodes(tree):

@@ -29,6 +29,7 @@ from rules_engine.demo.summary import tell
 from rules_engine.shipped import shipped
 
 _MARK = "demo.json"  #: tells a folder of the demo from any other
+_RUNNING = "running.pid"  #: is there while a demo runs in a folder
 _DAEMON_START_SECONDS = 20.0
 _STOP_SECONDS = 10.0
 _REFRESH_SECONDS = 0.25
@@ -86,11 +87,14 @@ def _prepare(settings: RunSettings, *, rules: bool) -> None:
     folder = settings.folder
     if folder.exists() and not (folder / _MARK).exists() and any(folder.iterdir()):
         raise _CannotRun(f"{folder} is not empty and no earlier demo: choose another --folder")
+    if (pid := _running_in(folder)) is not None:
+        raise _CannotRun(f"a demo runs in {folder} (process {pid}): stop it, or choose another --folder")
     try:
         shutil.rmtree(folder, ignore_errors=False) if folder.exists() else None
         folder.mkdir(parents=True)
         about = {key: str(value) for key, value in asdict(settings).items()}
         (folder / _MARK).write_text(json.dumps(about, indent=2), encoding="utf-8")
+        (folder / _RUNNING).write_text(str(os.getpid()), encoding="utf-8")
         if rules:
             write_scaled_rules(shipped("rules"), folder / "rules", SPEEDUP)
     except OSError as error:
@@ -99,9 +103,19 @@ def _prepare(settings: RunSettings, *, rules: bool) -> None:
         raise _CannotRun(str(error)) from None
 
 
+def _running_in(folder: Path) -> int | None:
+    """The process whose demo runs in a folder; None if there is none, or it is gone."""
+    try:
+        pid = int((folder / _RUNNING).read_text(encoding="utf-8"))
+        os.kill(pid, 0)
+    except (OSError, ValueError):
+        return None
+    return pid if pid != os.getpid() else None
+
+
 def _run(console: Console, settings: RunSettings, *, rules: bool) -> int:
     _prepare(settings, rules=rules)
-    with _signals(), _children() as children:
+    with _signals(), _children(settings.folder) as children:
         observer = Observer(settings.folder / "events.db", settings.configs, DEFAULTS)
         _greet(console, settings, rules=rules)
         daemon = None
@@ -182,7 +196,7 @@ class _Children:
 
 
 @contextmanager
-def _children() -> Iterator[_Children]:
+def _children(folder: Path) -> Iterator[_Children]:
     """Whatever happens, nothing of ours is left running."""
     children = _Children()
     try:
@@ -190,6 +204,7 @@ def _children() -> Iterator[_Children]:
     finally:
         for child in reversed(children.all):
             _stop(child)
+        (folder / _RUNNING).unlink(missing_ok=True)
 
 
 def _stop(child: _Child) -> None:
@@ -242,7 +257,8 @@ def _pipeline_command(settings: RunSettings, *, rules: bool) -> list[str]:
 
 
 def _wait_for_daemon(daemon: _Child, observer: Observer, settings: RunSettings) -> None:
-    deadline = time.monotonic() + _DAEMON_START_SECONDS
+    deadline = time.monotonic() + _RUNNING = "running.pid"  #: is there while a demo runs in a folder
+_DAEMON_START_SECONDS
     while not observer.daemon_is_ready():
         if daemon.process.poll() is not None or time.monotonic() > deadline:
             raise _CannotRun(f"the daemon did not start; {_last_line(settings.folder / 'daemon.log')}")

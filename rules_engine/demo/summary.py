@@ -13,6 +13,7 @@ from rich.text import Text
 
 from rules_engine.demo.live_view import consequences, times
 from rules_engine.demo.observer import LoopRecord, Observer, number
+from rules_engine.demo.scaled_rules import loop_names
 from rules_engine.demo.settings import RunSettings
 from rules_engine.engine.decision import Firing
 
@@ -23,7 +24,7 @@ def tell(console: Console, observer: Observer, settings: RunSettings, *, rules: 
     _milestones(console, observer)
     if rules:
         console.print(Rule("what each loop did, and why"))
-        _loops(console, observer)
+        _loops(console, observer, loop_names(settings.folder / "rules"))
         console.print(Rule("what the knobs did"))
         _knobs(console, observer)
         _actions(console, settings.folder / "actions.jsonl")
@@ -48,7 +49,7 @@ def _milestones(console: Console, observer: Observer) -> None:
         _line(console, "Nothing out of the ordinary: no regression, no poor games, no plateau.")
 
 
-def _loops(console: Console, observer: Observer) -> None:
+def _loops(console: Console, observer: Observer, names: list[str]) -> None:
     for name, record in sorted(observer.loops.items(), key=lambda item: -item[1].count):
         keys = ", ".join(f"{key} {count}" for key, count in sorted(record.keys.items()))
         acted = "" if record.acted == record.count else f", with an effect {times(record.acted)}"
@@ -62,8 +63,9 @@ def _loops(console: Console, observer: Observer) -> None:
             continue
         effects = ", ".join(f"{effect} x{count}" for effect, count in record.effects.most_common())
         _line(console, f"in all: {effects}", 4)
-    if not observer.loops:
-        _line(console, "No loop fired.")
+    for name in names:
+        if name not in observer.loops:
+            _line(console, f"{name}  did not fire; {observer.why_not(name)}")
 
 
 def _examples(record: LoopRecord) -> list[tuple[str, Firing]]:

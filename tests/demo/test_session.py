@@ -44,6 +44,16 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path, capsys: pytest.
     assert (tmp_path / "thesis.txt").read_text() == "my life's work"
 
 
+def test_a_folder_in_which_a_demo_runs_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "demo.json").write_text("{}")
+    (tmp_path / "running.pid").write_text(str(os.getppid()))
+    assert run_demo(folder=tmp_path) == 2
+    assert f"(process {os.getppid()})" in capsys.readouterr().err
+    assert (tmp_path / "demo.json").exists()
+
+
 def running(folder: Path) -> list[str]:
     """Processes that have the folder in their command line."""
     found = []
@@ -73,6 +83,7 @@ def test_a_short_run_with_a_regression_is_rolled_back(tmp_path: Path) -> None:
     assert serving.read_bytes() == kept.read_bytes()
     assert "Traceback" not in (folder / "daemon.log").read_text() + (folder / "pipeline.log").read_text()
     assert running(folder) == []
+    assert not (folder / "running.pid").exists()
 
 
 @pytest.mark.system
