@@ -16,7 +16,7 @@ from rules_engine.engine.decision import (
     Undelivered,
     Verdict,
 )
-from rules_engine.engine.expressions import Frame
+from rules_engine.engine.frame import Frame
 from rules_engine.engine.overlay import KnobView, Overlay
 from rules_engine.engine.plan import Key, KnobPlan, Value
 from rules_engine.engine.runtime import LoopRuntime, Runtime, change_event

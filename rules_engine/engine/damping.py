@@ -6,7 +6,7 @@ from typing import Any
 
 from rules_engine.engine.context import Context
 from rules_engine.engine.decision import Reason
-from rules_engine.engine.expressions import Frame
+from rules_engine.engine.frame import Frame
 from rules_engine.engine.plan import Key
 from rules_engine.engine.runtime import LoopRuntime
 from rules_engine.engine.timers import FORGET

@@ -13,7 +13,7 @@ from rules_engine.engine import knobs, values
 from rules_engine.engine.cascade import Occurrence, Origin, deterministic_id
 from rules_engine.engine.context import Context, key_text, lane
 from rules_engine.engine.decision import Cause, OwedAction
-from rules_engine.engine.expressions import Frame
+from rules_engine.engine.frame import Frame
 from rules_engine.engine.plan import DoPlan, EffectPlan, EmitPlan, Expr, Key, KnobPlan, SetPlan, Value
 from rules_engine.engine.runtime import LoopRuntime
 

@@ -11,54 +11,16 @@ Each closure carries, in its attribute `reads`, what it looks at: pairs such as 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol, cast
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, cast
 
 from rules_engine.engine import values
+from rules_engine.engine.frame import Frame
 from rules_engine.engine.functions import FUNCTIONS
-from rules_engine.engine.plan import Expr, Key, Value
+from rules_engine.engine.plan import Expr, Value
 
 Read = tuple[str, Any]
 _UNSET: Any = object()
-
-
-class KnobReader(Protocol):
-    """Where expressions read knobs from; unknown knobs and keys give None."""
-
-    def value(self, knob: str, key: Key) -> Value:
-        """The value in force at a key."""
-
-    def all(self, knob: str) -> dict[str, Value]:
-        """All keys (parts joined by `/`) with their values, in order of key."""
-
-
-class SlotReader(Protocol):
-    """What a loop remembers in its slots, as of an evaluation."""
-
-    def read(self, slot: int, function: str, now_ms: int, quantile: float | None) -> Value:
-        """The aggregate, `prev` or `streak`; None when there is nothing to tell."""
-
-
-class Frame:
-    """What one evaluation sees. Made by the step, reused for all loops that hear one event.
-
-    `fields`: the bound event's declared fields, known ones only. `event`: its type. `alias`: the
-    trigger it came by. `key`: the loop's key. `slots`: what the loop remembers, None without memory.
-    `locals` is filled at first reading from `local_plans` (L7).
-    """
-
-    __slots__ = ("alias", "event", "fields", "key", "knobs", "local_plans", "locals", "now_ms", "slots")
-
-    def __init__(self, fields: Mapping[str, Value], event: str, now_ms: int, knobs: KnobReader) -> None:
-        self.fields = fields
-        self.event = event
-        self.now_ms = now_ms
-        self.knobs = knobs
-        self.alias: str | None = None
-        self.key: Key = ()
-        self.slots: SlotReader | None = None
-        self.locals: dict[str, Value] = {}
-        self.local_plans: Mapping[str, Expr] = {}
 
 
 def reads_of(expr: Expr | None) -> tuple[Read, ...]:

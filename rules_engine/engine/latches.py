@@ -17,7 +17,8 @@ from rules_engine.engine.context import Context
 from rules_engine.engine.damping import MINUTE_MS, DampedLoop
 from rules_engine.engine.decision import Cause, Firing, Reason
 from rules_engine.engine.effects import FiringDraft
-from rules_engine.engine.expressions import Frame, reads_of
+from rules_engine.engine.expressions import reads_of
+from rules_engine.engine.frame import Frame
 from rules_engine.engine.plan import EffectPlan, Expr, Key
 from rules_engine.engine.runtime import LoopRuntime
 from rules_engine.engine.slots import Memory

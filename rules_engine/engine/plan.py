@@ -1,6 +1,6 @@
 """The compiled rule set: what the step reads. Made by the compiler, never changed.
 
-Expressions are closures `Expr` over a `Frame` (see expressions.py); a value that is unknown is None.
+Expressions are closures `Expr` over a `Frame` (made in expressions.py); a value that is unknown is None.
 Times are integer milliseconds. Plans of equal text are equal in what they decide, so state
 and firings only ever name the hash of the text.
 """
@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    from rules_engine.engine.expressions import Frame
+from rules_engine.engine.frame import Frame
 
 #: A value of the language: None is unknown (L2).
 Value = Any
 #: A compiled expression. Total: it never raises, what cannot be computed is unknown (L35).
-Expr = Callable[["Frame"], Value]
+Expr = Callable[[Frame], Value]
 #: A key: one text or number per `per` field, empty for a loop without `per`.
 Key = tuple[Any, ...]
 

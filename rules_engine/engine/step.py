@@ -13,7 +13,7 @@ from rules_engine.engine.cascade import Occurrence, Origin
 from rules_engine.engine.context import Context
 from rules_engine.engine.decision import Decision
 from rules_engine.engine.effects import usable
-from rules_engine.engine.expressions import Frame
+from rules_engine.engine.frame import Frame
 from rules_engine.engine.latches import Evaluation, unknown_detail
 from rules_engine.engine.plan import Expr, Key, Plan, TriggerPlan
 from rules_engine.engine.runtime import LoopRuntime, Runtime, runtime_of

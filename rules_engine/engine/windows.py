@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from rules_engine.engine import statistics_over, values
-from rules_engine.engine.expressions import Frame
+from rules_engine.engine.frame import Frame
 from rules_engine.engine.plan import PrevPlan, SlotPlan, StreakPlan, Value, WindowPlan
 from rules_engine.engine.slots import Memory, PrevSlot, SlotKind, StreakSlot, TimelessSlot
 

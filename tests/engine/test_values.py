@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rules_engine.engine import expressions as x
 from rules_engine.engine import values
+from rules_engine.engine.frame import Frame
 
 BIG = 2**63 - 1
 
@@ -24,7 +25,7 @@ class Knobs:
 
 
 def run(expr, alias=None, **fields):
-    frame = x.Frame({name: value for name, value in fields.items() if value is not None}, "E", 0, Knobs())
+    frame = Frame({name: value for name, value in fields.items() if value is not None}, "E", 0, Knobs())
     frame.alias = alias
     frame.key = ("a", "b")
     return expr(frame)
@@ -103,6 +104,7 @@ def test_l35_arithmetic(op, a, b, result):
         ("mod", [-1, 3], 2),
         ("mod", [1, 0], None),
         ("pow", [2, 62], 2**62),
+        ("pow", [2, 0], 1),
         ("pow", [2, 63], None),
         ("pow", [10, 10**9], None),
         ("pow", [-1, 10**9], 1),
