@@ -49,10 +49,13 @@ class Emitter:
         if missing:
             needed = " and ".join(repr(name) for name in missing)
             raise TypeError(f"emit_{event.lower()}() needs {needed}")
-        router = get_router()
-        if event not in router.vocabulary.names:
-            router.declare({name: self._schema(name) for name in self.catalogue.FIELDS}, self.aliases)
-        return router.publish(event, payload, source)
+        if event not in get_router().vocabulary.names:
+            self.declare()
+        return get_router().publish(event, payload, source)
+
+    def declare(self) -> None:
+        """Make the package's events known to this process, so that `publish` takes them by name."""
+        get_router().declare({name: self._schema(name) for name in self.catalogue.FIELDS}, self.aliases)
 
     def _schema(self, event: str) -> EventSchema:
         if (known := self._schemas.get(event)) is None:

@@ -75,7 +75,7 @@ def generate(rules: RuleSet, options: PackageOptions, *, catalogue: bool = False
     """
     events = declared(rules, catalogue=catalogue)
     return {
-        "__init__.py": init_file(),
+        "__init__.py": init_file(options),
         "aliases.py": aliases_file(events, options),
         "catalogue.py": catalogue_file(events),
         "emitters.py": emitters_file(events, options, rules.sources),

@@ -43,9 +43,20 @@ def module(purpose: str) -> list[str]:
     return [f'"""{purpose}', "", EVERY_FILE, '"""', "", "from __future__ import annotations", ""]
 
 
-def init_file() -> str:
-    """`__init__.py`: importing the package costs nothing."""
-    return "\n".join([f'"""Declared events as Python. {EVERY_FILE}"""', ""])
+def init_file(options: PackageOptions) -> str:
+    """`__init__.py`: importing the package costs nothing. What is not the catalogue has to be made known."""
+    lines = [f'"""Declared events as Python. {EVERY_FILE}"""', ""]
+    if options.stages is None:
+        lines += [
+            "",
+            "def declare() -> None:",
+            '    """Make these events known to this process; the `emit_` functions do it by themselves."""',
+            "    from .emitters import _emit",
+            "",
+            "    _emit.declare()",
+            "",
+        ]
+    return "\n".join(lines)
 
 
 def event_types_file(events: Sequence[EventDecl], enum: str) -> str:

@@ -14,7 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from rules_engine import store as stores
-from rules_engine.events.event_router import configure, reset_router
+from rules_engine.events.event_router import UnknownEventType, configure, publish, reset_router
 from rules_engine.events.generated import emitters as shipped_emitters
 from rules_engine.pipeline import check_texts
 from rules_engine.tools.codegen import CannotGenerate, Output, generate, write
@@ -238,6 +238,18 @@ def test_an_own_event_is_declared_by_emitting_it(
     sent = published(emitters.emit_reading(sensor_id="s", value=5.0, state=None, source="probe"))
     assert sent == ("READING", {"sensor": "s", "value": 5.0}, "probe")
     assert list(inspect.signature(emitters.emit_plain).parameters) == ["sensor", "source", "other"]
+
+
+def test_own_events_can_be_published_by_name_once_they_are_declared(
+    package: Callable[..., ModuleType], published: Callable[..., Any]
+) -> None:
+    own = package(READING)
+    with pytest.raises(UnknownEventType):
+        publish("READING", {"sensor": "s", "value": 1})
+    own.declare()
+    own.declare()
+    sent = published(publish("value_read", {"sensor": "s", "value": 1}))
+    assert sent == ("READING", {"sensor": "s", "value": 1}, "")
 
 
 def test_a_field_that_cannot_be_a_parameter_is_taken_all_the_same(
