@@ -257,8 +257,7 @@ def _pipeline_command(settings: RunSettings, *, rules: bool) -> list[str]:
 
 
 def _wait_for_daemon(daemon: _Child, observer: Observer, settings: RunSettings) -> None:
-    deadline = time.monotonic() + _RUNNING = "running.pid"  #: is there while a demo runs in a folder
-_DAEMON_START_SECONDS
+    deadline = time.monotonic() + _DAEMON_START_SECONDS
     while not observer.daemon_is_ready():
         if daemon.process.poll() is not None or time.monotonic() > deadline:
             raise _CannotRun(f"the daemon did not start; {_last_line(settings.folder / 'daemon.log')}")
