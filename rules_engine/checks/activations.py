@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from rules_engine.language import program
-from rules_engine.language.conditions import Case, Setting, cases, every
+from rules_engine.language.conditions import Case, cases, every
 from rules_engine.language.regions import Region
 from rules_engine.language.source import Span
+from rules_engine.language.variables import Setting
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from typing import Literal
 
 from rules_engine.checks.activations import Activation, activations, live, target
 from rules_engine.language import program
-from rules_engine.language.conditions import Case, every, key_of, witness
+from rules_engine.language.conditions import Case, every, witness
 from rules_engine.language.diagnostics import Code, Diagnostic, Related, Severity
 from rules_engine.language.ranges import bounds
+from rules_engine.language.variables import key_of
 
 COMPETING_SETS = Code(
     "RE401",

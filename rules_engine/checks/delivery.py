@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rules_engine.checks.activations import all_effects, target
 from rules_engine.language import program
 from rules_engine.language.diagnostics import Code, Diagnostic, Related, Severity
-from rules_engine.language.traversal import walk
+from rules_engine.language.traversal import roots, walk
 
 NO_TIMEOUT = Code("RE701", "no-timeout", Severity.WARNING, "An action may take as long as it likes.")
 IDLE_KNOB = Code("RE702", "idle-knob", Severity.WARNING, "A knob is set, and its value reaches nobody.")
@@ -56,11 +56,7 @@ def counted_duplicates(rules: program.Program) -> Iterator[Diagnostic]:
 
 
 def _counts(loop: program.Loop) -> Iterator[program.Aggregate]:
-    roots = [value for _, value in loop.locals]
-    roots += [part for part in (loop.when, loop.until, loop.unless) if part is not None]
-    for effect in all_effects(loop):
-        roots += [] if effect.condition is None else [effect.condition]
-    for root in roots:
+    for root in roots(loop):
         for part in walk(root):
             if isinstance(part, program.Aggregate) and part.function == "count" and part.sample is None:
                 yield part

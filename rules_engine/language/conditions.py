@@ -7,8 +7,7 @@ ranges and words bound it. What is not understood counts as possible, so "never"
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import Any
@@ -26,8 +25,8 @@ from rules_engine.language.regions import (
     exact,
 )
 from rules_engine.language.types import Base
+from rules_engine.language.variables import NOWHERE, Key, Setting, is_numeric, key_of, plain
 
-Key = Hashable
 #: One way for a condition to be true.
 Case = Mapping[Key, Region]
 
@@ -36,24 +35,6 @@ _MOST_CASES = 200
 _MOST_MEETINGS = 4000
 _ANY: tuple[Case, ...] = ({},)
 _TRUE, _FALSE = Choice(frozenset((True,))), Choice(frozenset((False,)))
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Where a condition stands. `locals` are the loop's; `event` the one that is bound, if it is known.
-
-    `owner` sets the windows of one loop apart from those of another. `payload` tells what the fields of
-    the bound event can be, None for one that is absent. `aliases` maps each `as` to its events.
-    """
-
-    locals: Mapping[str, program.Expr] = field(default_factory=dict)
-    event: program.EventDecl | None = None
-    owner: str = ""
-    payload: Mapping[str, Region | None] | None = None
-    aliases: Mapping[str, frozenset[str]] = field(default_factory=dict)
-
-
-NOWHERE = Setting()
 
 
 def cases(expr: program.Expr | None, setting: Setting = NOWHERE, *, wanted: bool = True) -> tuple[Case, ...]:
@@ -137,8 +118,8 @@ def _capped(found: tuple[Case, ...]) -> tuple[Case, ...]:
 
 
 def _comparison(expr: program.Binary, setting: Setting, op: str) -> tuple[Case, ...]:
-    left, right = _plain(expr.left, setting), _plain(expr.right, setting)
-    if _is_numeric(left) and _is_numeric(right):
+    left, right = plain(expr.left, setting), plain(expr.right, setting)
+    if is_numeric(left) and is_numeric(right):
         return _linear_case(left, right, op, setting)
     if op not in ("==", "!="):
         return _ANY
@@ -185,7 +166,7 @@ def _linear(
     expr: program.Expr, factor: Fraction, terms: dict[Key, tuple[Fraction, program.Expr]], setting: Setting
 ) -> Fraction | None:
     """Adds `factor * expr` to the terms and gives its constant part; None where it has no value."""
-    expr = _plain(expr, setting)
+    expr = plain(expr, setting)
     if isinstance(expr, program.Const):
         value = exact(expr.value) if isinstance(expr.value, int | float) else None
         return None if value is None else factor * value
@@ -235,7 +216,7 @@ def _membership(expr: program.Binary, setting: Setting, *, wanted: bool) -> tupl
 
 
 def _pattern(expr: program.Matches, setting: Setting, *, wanted: bool) -> tuple[Case, ...]:
-    subject = _plain(expr.subject, setting)
+    subject = plain(expr.subject, setting)
     if subject.type.words:
         pattern = expr.pattern.replace("[", "[[]")
         fitting = frozenset(word for word in subject.type.words if fnmatchcase(word, pattern) is wanted)
@@ -250,7 +231,7 @@ def _pattern(expr: program.Matches, setting: Setting, *, wanted: bool) -> tuple[
 
 
 def _knowledge(expr: program.IsKnown, setting: Setting, *, known: bool) -> tuple[Case, ...]:
-    subject = _plain(expr.subject, setting)
+    subject = plain(expr.subject, setting)
     if _is_absent(subject, setting):
         return () if known else _ANY
     return ({("known", key_of(subject, setting)): _TRUE if known else _FALSE},)
@@ -278,7 +259,7 @@ def _is_absent(subject: program.Expr, setting: Setting) -> bool:
 
 def _bounded(subject: program.Expr, setting: Setting, region: Region) -> tuple[Case, ...]:
     """The case that a variable lies in a region, within what it can be at all."""
-    subject = _plain(subject, setting)
+    subject = plain(subject, setting)
     if isinstance(subject, program.Const) and isinstance(subject.value, str | bool):
         met: Region = Choice(frozenset((subject.value,))).meet(region)
         return () if met.is_empty else _ANY
@@ -314,41 +295,3 @@ def _region_bounds(subject: program.Expr, setting: Setting) -> Interval:
     highs = [part.high for part in possible.intervals]
     low = None if None in lows else min(end for end in lows if end is not None)
     return Interval(low, None if None in highs else max(end for end in highs if end is not None))
-
-
-# ---- variables -------------------------------------------------------------------------------------
-
-
-def _plain(expr: program.Expr, setting: Setting) -> program.Expr:
-    while isinstance(expr, program.LocalRead) and expr.name in setting.locals:
-        expr = setting.locals[expr.name]
-    return expr
-
-
-def _is_numeric(expr: program.Expr) -> bool:
-    return expr.type.is_number or expr.type.base is Base.DURATION
-
-
-def key_of(expr: program.Expr, setting: Setting = NOWHERE) -> Key:
-    """What tells a variable from another: its structure, without places."""
-    expr = _plain(expr, setting)
-    if isinstance(expr, program.FieldRead):
-        return ("field", expr.field, None if setting.event is not None else expr.alias)
-    owner = setting.owner if isinstance(expr, program.Aggregate | program.Prev | program.Streak) else ""
-    return (type(expr).__name__, owner, *(_part(getattr(expr, f.name), setting) for f in _parts(expr)))
-
-
-def _parts(node: Any) -> list[Any]:
-    return [f for f in fields(node) if f.name not in ("span", "type")]
-
-
-def _part(value: Any, setting: Setting) -> Key:
-    if isinstance(value, program.Expr):
-        return key_of(value, setting)
-    if isinstance(value, program.Knob):
-        return value.name
-    if isinstance(value, tuple):
-        return tuple(_part(item, setting) for item in value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return (type(value).__name__, *(_part(getattr(value, f.name), setting) for f in _parts(value)))
-    return (type(value).__name__, value) if isinstance(value, bool) else value

@@ -7,15 +7,15 @@ from dataclasses import replace
 from typing import TypeVar
 
 from rules_engine.language import program, syntax
-from rules_engine.language.assignment import misfit
 from rules_engine.language.catalog import MOST_PARTS, MOST_STEPS, did_you_mean
 from rules_engine.language.constants import settled
+from rules_engine.language.derivations import BAD_DERIVATION, derive_fields
 from rules_engine.language.diagnostics import Code, Related, Severity
 from rules_engine.language.expressions import Expressions
 from rules_engine.language.knobs import knob_of
 from rules_engine.language.names import DUPLICATE_CLAUSE, TOO_LARGE, Findings, Names
 from rules_engine.language.reading import UNKNOWN_FIELD
-from rules_engine.language.scope import Scope, Unclear, fields_of
+from rules_engine.language.scope import Scope, Unclear
 from rules_engine.language.source import Source, Span
 from rules_engine.language.syntax import File
 from rules_engine.language.traversal import size, walk
@@ -24,12 +24,6 @@ from rules_engine.language.typerefs import CIRCULAR, DUPLICATE_FIELD, TypeTable
 DUPLICATE = Code("RE110", "duplicate-declaration", Severity.ERROR, "Two declarations have one name.")
 REDECLARED = Code(
     "RE118", "catalogue-redeclared", Severity.INFO, "A declaration replaces one that comes with the package."
-)
-BAD_DERIVATION = Code(
-    "RE216",
-    "bad-derivation",
-    Severity.ERROR,
-    "Only a field of an event can be derived, and only from others.",
 )
 
 ItemT = TypeVar("ItemT", bound=syntax.Item)
@@ -131,7 +125,7 @@ class Declarations:
         for name in self.names.lets:
             self._let(name)
         for event in events:
-            self._derive(event)
+            derive_fields(self.names, event)
         for action in self._of(syntax.ActionItem):
             self.names.actions[action.name.text] = self._action_links(action)
         key_words = self._key_words()
@@ -263,55 +257,6 @@ class Declarations:
             decls.setdefault(own.text, decl)
         return decls
 
-    def _derive(self, item: syntax.EventItem) -> None:
-        """Settles the fields of an event that are derived from others."""
-        event = self.names.events[item.name.text]
-        written = {field.names[0].text: field for field in item.fields if field.derived is not None}
-        if not written:
-            return
-        reason = "a derived field has only the other fields of its event"
-        fields = dict(event.fields)
-        for name, field in written.items():
-            assert field.derived is not None
-            scope = Scope(
-                names=self.names,
-                fields=fields_of([event]),
-                where=f"`{event.name}`",
-                no_windows=reason,
-                no_knobs=reason,
-            )
-            errors = self.findings.error_count
-            value = Expressions(scope).of(field.derived, text=True)
-            if self.findings.error_count > errors or isinstance(value, Unclear):
-                continue
-            reads = {part.field for part in walk(value) if isinstance(part, program.FieldRead)}
-            if not reads:
-                message = f"`{name}` would get the same value each time it is absent"
-                advice = f"mark it with `?` instead, and give a default where it is read: `{name} ?? ...`"
-                self.findings.add(BAD_DERIVATION.at(field.derived.span, message, help=advice))
-            elif found := misfit(value, fields[name].type, f"`{name}`"):
-                self.findings.add(found)
-            fields[name] = replace(fields[name], derived=value)
-        self._check_circles(event, fields)
-        self.names.events[event.name] = replace(event, fields=fields)
-
-    def _check_circles(self, event: program.EventDecl, fields: dict[str, program.FieldDecl]) -> None:
-        reads = {
-            name: sorted({part.field for part in walk(decl.derived) if isinstance(part, program.FieldRead)})
-            for name, decl in fields.items()
-            if decl.derived is not None
-        }
-        told: set[str] = set()
-        for name in reads:
-            path = _circle(name, reads)
-            if path and not told & set(path):
-                told |= set(path)
-                derived = fields[name].derived
-                assert derived is not None
-                message = f"`{name}` of `{event.name}` is derived from itself"
-                advice = "derive it from fields that are sent"
-                self.findings.add(CIRCULAR.at(derived.span, message, help=advice, witness=path))
-
     def _action(self, item: syntax.ActionItem) -> program.ActionDecl:
         for parameter in item.parameters:
             if parameter.derived is not None:
@@ -343,18 +288,3 @@ class Declarations:
                     found[spelling] = words if found.get(spelling, words) == words else None
         found.update({name: its_type.words for name, its_type in self.names.types.items() if its_type.words})
         return found
-
-
-def _circle(start: str, reads: Mapping[str, list[str]]) -> list[str]:
-    """The names from `start` back to itself; empty where there is no such way."""
-    waiting = [[start]]
-    seen = set()
-    while waiting:
-        path = waiting.pop(0)
-        for name in reads.get(path[-1], ()):
-            if name == start:
-                return [*path, start]
-            if name not in seen:
-                seen.add(name)
-                waiting.append([*path, name])
-    return []

@@ -17,6 +17,7 @@ from rules_engine.language.operators import percent_fault
 from rules_engine.language.reading import UNKNOWN_FIELD, own_key, written_key
 from rules_engine.language.scope import Unclear
 from rules_engine.language.source import Span
+from rules_engine.language.suggestions import fields_as_given, parameters_as_given
 from rules_engine.language.traversal import walk
 from rules_engine.language.typerefs import DUPLICATE_FIELD
 from rules_engine.language.types import Base, Type
@@ -73,7 +74,7 @@ class Effects:
 
     def _set(self, effect: syntax.Set, condition: program.Expr | None) -> program.Effect | None:
         names = self.typer.scope.names
-        knob = names.knob(effect.knob, "knob set")
+        knob = names.knob(effect.knob, "knob set", self.typer.scope.per or ())
         key: tuple[program.Expr, ...] | None = None
         if effect.keyed:
             span = effect.knob.span.to(effect.key.span) if effect.key is not None else effect.knob.span
@@ -125,7 +126,7 @@ class Effects:
 
     def _emit(self, effect: syntax.Emit, condition: program.Expr | None) -> program.Effect | None:
         names = self.typer.scope.names
-        event = names.event(effect.event, "event emitted")
+        event = names.event(effect.event, "event emitted", fields_as_given(self.typer, effect))
         spelled = {}
         if event is not None:
             spelled = {spelling: decl for decl in event.fields.values() for spelling in decl.spellings}
@@ -178,7 +179,7 @@ class Effects:
     # ---- do ----------------------------------------------------------------------------------------
 
     def _do(self, effect: syntax.Do, condition: program.Expr | None) -> program.Effect | None:
-        action = self.typer.scope.names.action(effect.action)
+        action = self.typer.scope.names.action(effect.action, parameters_as_given(self.typer, effect))
         retries, every_ms, timeout_ms = self._options(effect)
         given: dict[str, tuple[Span, program.Expr]] = {}
         values = [(argument, self.typer.of(argument.value, text=True)) for argument in effect.arguments]

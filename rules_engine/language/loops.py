@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ from rules_engine.language.expressions import Expressions
 from rules_engine.language.names import BAD_COUNT, DUPLICATE_CLAUSE, TOO_LARGE, Names
 from rules_engine.language.scope import Scope, Unclear, unclear
 from rules_engine.language.source import Span
-from rules_engine.language.traversal import size, weight
+from rules_engine.language.traversal import roots, size, walk, weight
 from rules_engine.language.triggers import DUPLICATE, Heard, check_key, hear
 from rules_engine.language.typerefs import CIRCULAR, DUPLICATE_FIELD
 from rules_engine.language.unknowns import Knowledge
@@ -95,6 +95,7 @@ class _LoopChecker:
         self._check_combinations()
         loop = self._loop(heard, per, annotations)
         failed = self.names.findings.error_count > errors or self.unsound or heard.trigger is None
+        failed = failed or any(isinstance(part, Unclear) for root in roots(loop) for part in walk(root))
         return CheckedLoop(None if failed else loop, annotations)
 
     # ---- clauses -------------------------------------------------------------------------------------
@@ -271,9 +272,9 @@ class _LoopChecker:
         over = "the latch is over here: write `for 1h`, or a plain `set`"
         cleared, failed = self.clauses.get(syntax.ClearedBlock), self.clauses.get(syntax.FailedBlock)
         limit, limit_ms, overall = self._limit()
-        effects = Effects(self.typer, entered, no_latch).all(self.clauses.effects)
+        effects = self._effects(entered, no_latch, self.clauses.effects)
         afters = tuple(
-            program.AfterEffects(after.span, 0, Effects(self.typer, entered, no_latch).all(after.effects))
+            program.AfterEffects(after.span, 0, self._effects(entered, no_latch, after.effects))
             for after in self.clauses.afters
         )
         return program.Loop(
@@ -298,10 +299,17 @@ class _LoopChecker:
             limit_ms=limit_ms,
             limit_overall=overall,
             effects=effects,
-            cleared=Effects(self.typer, left, over).all(cleared.effects) if cleared else (),
+            cleared=self._effects(left, over, cleared.effects) if cleared else (),
             after=afters,
-            failed=Effects(self.typer, entered, no_latch).all(failed.effects) if failed else (),
+            failed=self._effects(entered, no_latch, failed.effects) if failed else (),
         )
+
+    def _effects(
+        self, known: Knowledge, no_latch: str, written: Sequence[syntax.Effect]
+    ) -> tuple[program.Effect, ...]:
+        checked = Effects(self.typer, known, no_latch).all(written)
+        self.unsound = self.unsound or len(checked) < len(written)
+        return checked
 
     def _known_at_start(self, heard: Heard, per: tuple[str, ...]) -> Knowledge:
         """What is known whenever the loop sees an event at all: its key, and what its filter read."""

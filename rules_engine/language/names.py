@@ -72,39 +72,43 @@ class Names:
         """Note that a name is used."""
         self.mentions.setdefault(use, set()).add(name)
 
-    def event(self, name: syntax.Name, use: str = "") -> program.EventDecl | None:
-        """The event of that name or other name; None, with a finding, where there is none."""
+    def event(self, name: syntax.Name, use: str = "", holds: str = "...") -> program.EventDecl | None:
+        """The event of that or another name; None, with a finding, where there is none.
+
+        `use` is how it is used, for `mentions`; `holds` are its fields as far as they can be guessed.
+        """
         found = self.events.get(name.text) or self.events.get(self.event_aliases.get(name.text, ""))
         if found is None and self.lost("event", name.text):
             return None
         if found is None:
             known = [*self.events, *self.event_aliases]
-            otherwise = f"declare it: event {name.text} {{ ... }}"
+            otherwise = f"declare it: event {name.text} {{ {holds} }}"
             advice = did_you_mean(name.text, known, otherwise)
             self.findings.add(UNKNOWN_EVENT.at(name.span, f"unknown event `{name.text}`", help=advice))
         elif use:
             self.mention(use, found.name)
         return found
 
-    def knob(self, name: syntax.Name, use: str) -> program.Knob | None:
-        """The knob of that name; None, with a finding, where there is none."""
+    def knob(self, name: syntax.Name, use: str, per: tuple[str, ...] = ()) -> program.Knob | None:
+        """The knob of that name; None, with a finding, where there is none. `per` is the loop's key."""
         self.mention(use, name.text)
         found = self.knobs.get(name.text)
         if found is None and not self.lost("knob", name.text):
             if name.text in self.lets:
                 advice = f"`{name.text}` is a `let`, which never changes; declare a knob to have it set"
             else:
-                example = f"declare it: knob {name.text} in 0..1 = 1"
+                key = f" per {', '.join(per)}" if per else ""
+                example = f"declare it: knob {name.text}{key} in 0..1 = 1"
                 advice = did_you_mean(name.text, self.knobs, example)
             self.findings.add(UNKNOWN_KNOB.at(name.span, f"unknown knob `{name.text}`", help=advice))
         return found
 
-    def action(self, name: syntax.Name) -> program.ActionDecl | None:
-        """The action of that name; None, with a finding, where there is none."""
+    def action(self, name: syntax.Name, takes: str = "") -> program.ActionDecl | None:
+        """The action of that name; None, with a finding, where there is none. `takes`: as it is called."""
         self.mention("action", name.text)
         found = self.actions.get(name.text)
         if found is None and not self.lost("action", name.text):
-            advice = did_you_mean(name.text, self.actions, f"declare it: action {name.text}()")
+            advice = did_you_mean(name.text, self.actions, f"declare it: action {name.text}({takes})")
             self.findings.add(UNKNOWN_ACTION.at(name.span, f"unknown action `{name.text}`", help=advice))
         return found
 

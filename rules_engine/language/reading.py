@@ -202,7 +202,7 @@ def knob_at(typer: Typer, expr: syntax.KnobAt) -> program.Expr:
     """`exploration["hex8_2p"]`, `curriculum_weight[*]`."""
     scope = typer.scope
     names = scope.names
-    knob = names.knob(expr.knob, "knob read")
+    knob = names.knob(expr.knob, "knob read", scope.per or ())
     if scope.no_knobs and knob is not None:
         message = f"the knob `{expr.knob.text}` cannot be read here"
         names.findings.add(UNKNOWN_NAME.at(expr.knob.span, message, help=scope.no_knobs))

@@ -60,6 +60,27 @@ def walk(expr: program.Expr) -> Iterator[program.Expr]:
         waiting.extend(reversed(children(here)))
 
 
+def roots(loop: program.Loop) -> Iterator[program.Expr]:
+    """Every expression of a loop, wherever it stands."""
+    for heard in loop.trigger.events:
+        yield from _there(heard.filter)
+    for _, value in loop.locals:
+        yield value
+    yield from _there(loop.when, loop.until, loop.unless)
+    blocks = (loop.effects, loop.cleared, *(after.effects for after in loop.after), loop.failed)
+    for effect in (effect for block in blocks for effect in block):
+        yield from _there(effect.condition)
+        match effect:
+            case program.SetEffect(key=key, value=value):
+                yield from (*key, value)
+            case program.EmitEffect(payload=given) | program.DoEffect(arguments=given):
+                yield from (value for _, value in given)
+
+
+def _there(*parts: program.Expr | None) -> Iterator[program.Expr]:
+    return (part for part in parts if part is not None)
+
+
 def weight(expr: program.Expr, of_local: Callable[[str], int]) -> int:
     """How many parts an expression has by way of locals, each as heavy as `of_local` says."""
     return sum(1 + of_local(part.name) for part in walk(expr) if isinstance(part, program.LocalRead))

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rules_engine.language import program
-from rules_engine.language.conditions import key_of
 from rules_engine.language.scope import FieldEntry
 from rules_engine.language.traversal import children
+from rules_engine.language.variables import key_of
 
 #: What is known at a place: ("field", name), ("alias", name), ("local", name), or the key of a window.
 Facts = frozenset[object]

@@ -383,6 +383,40 @@ def test_the_nearest_name_is_told() -> None:
     assert finding.help == "did you mean `GAME_LOST`?"
 
 
+@pytest.mark.parametrize(
+    ("bad", "advice"),
+    [
+        ("set entirely_new = 1", "declare it: knob entirely_new per config_key in 0..1 = 1"),
+        (
+            'do New.thing(config_key, factor: score, "x")',
+            "declare it: action New.thing(config_key: str, factor: float, value3: str)",
+        ),
+        (
+            "emit BRAND_NEW { config_key, score: n }",
+            "declare it: event BRAND_NEW { config_key: str, score: int }",
+        ),
+        (
+            "when brand_new > 1 do H.stop()",
+            "`A` has `config`, `config_key`, `details`, `label`, `maybe`, `mood`, `n`, `names` and 4 more",
+        ),
+    ],
+)
+def test_what_is_not_near_anything_is_told_how_to_declare(bad: str, advice: str) -> None:
+    _, [finding] = findings_of(PRELUDE + loop(bad))
+    assert finding.help == advice
+
+
+def test_a_guess_hides_no_other_mistake() -> None:
+    text = PRELUDE + "let score = 1 " + loop("do New.thing(score, scor)")
+    assert codes(text) == ["RE105", "RE111", "RE103"]
+
+
+def test_a_loop_that_reads_a_broken_constant_is_left_out_without_a_word() -> None:
+    program, findings = findings_of(PRELUDE + "let odd = nope " + loop("when n > odd do H.stop()"))
+    assert [f.code.id for f in findings] == ["RE103"]
+    assert program.loops == ()
+
+
 def test_a_duplicate_shows_the_first_one() -> None:
     text = PRELUDE + "let ten = 3"
     _, [finding] = findings_of(text)
