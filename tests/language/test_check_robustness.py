@@ -20,9 +20,9 @@ RULES = sorted(Path(shipped("rules")).glob("*.loop"))
 EVENTS = sorted(Path(shipped("rules/events")).glob("*.loop"))
 WORDS = """
 on when until for per with set emit do if cooldown limit unless after cleared failed gather match
-over since last count avg prev streak not and or in is known unknown matches true 0 1 25% 10m 0s "x" "{n}" "{" [ ] { } ( )
-+ - * / ?? == < = += *= . , : .. ... @shadow knob let type event action loop test exploration config_key
-velocity MODEL_PROMOTED * *_FAILED a.b while active
+over since last count avg prev streak not and or in is known unknown matches true 0 1 25% 10m 0s "x"
+"{n}" "{" [ ] { } ( ) + - * / ?? == < = += *= . , : .. ... @shadow knob let type event action loop
+test exploration config_key velocity MODEL_PROMOTED * *_FAILED a.b while active
 """.split()  # noqa: SIM905
 MIXED = """
 type t = "a" | "b"  let one = 1  let text = "x{y}"
