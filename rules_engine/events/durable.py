@@ -15,11 +15,12 @@ from uuid import uuid4
 
 from rules_engine.event import Row
 from rules_engine.events.feed import HEARD_KINDS, PAGE_ROWS, Item
-from rules_engine.events.handler_call import CLEAN_UP_S, Handler
+from rules_engine.events.handler_call import Handler
 from rules_engine.events.latch import Latch
+from rules_engine.events.loop_tasks import CLEAN_UP_S
 from rules_engine.events.publication import Publication
 from rules_engine.events.statistics import HandlerStats
-from rules_engine.events.subscription import Surroundings, letter
+from rules_engine.events.subscription import Surroundings, letter, log_failure
 from rules_engine.store.port import Lease, StoreError
 
 log = logging.getLogger("rules_engine.events")
@@ -201,8 +202,8 @@ class DurableSubscription:
                 return False
             started = time.perf_counter()
             error = self.handler.call_in_thread(item)
-            if self.stats.add(time.perf_counter() - started, error):
-                log.error("%s failed on %s %s", self.stats.name, item.row.type, item.row.id, exc_info=error)
+            if self.stats.add(time.perf_counter() - started, error) and error is not None:
+                log_failure(self.stats.name, item, error)
             if error is None:
                 return True
             if attempt == MAX_ATTEMPTS:

@@ -31,7 +31,7 @@ HEARD_KINDS = frozenset({Kind.EVENT, Kind.EMITTED})
 class Item:
     """A row on its way to handlers. `publication` is set if this process published it."""
 
-    __slots__ = ("_body", "_payload", "publication", "row")
+    __slots__ = ("_body", "publication", "row")
 
     def __init__(
         self,
@@ -42,8 +42,12 @@ class Item:
     ) -> None:
         self.row = row
         self.publication = publication
-        self._body = body
-        self._payload = payload
+        self._body = body if body is not None else orjson.dumps(payload)
+
+    @property
+    def size(self) -> int:
+        """Bytes of its payload."""
+        return len(self._body)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
@@ -52,8 +56,6 @@ class Item:
 
     def event(self) -> Event:
         """An Event with its own copy of the payload."""
-        if self._body is None:
-            self._body = orjson.dumps(self._payload)
         return Event(self.row, decode(self._body))
 
 

@@ -23,8 +23,6 @@ log = logging.getLogger("rules_engine.events")
 Callback = Callable[[Event], Any]
 
 DEFAULT_TIMEOUT_S = 60.0
-#: A cancelled async handler gets so long to clean up.
-CLEAN_UP_S = 1.0
 
 
 class Handler:
@@ -103,7 +101,7 @@ class Handler:
         done, _ = await asyncio.wait({task}, timeout=self.timeout_s)
         if not done:
             task.cancel()
-            await asyncio.wait({task}, timeout=CLEAN_UP_S)
+            await asyncio.wait({task}, timeout=loop_tasks.CLEAN_UP_S)
             return self.timed_out()
         return asyncio.CancelledError("the handler was cancelled") if task.cancelled() else task.exception()
 
@@ -127,7 +125,7 @@ class Handler:
             if self.is_async:
                 loop = self.home() or self.private_loop()
                 future = asyncio.run_coroutine_threadsafe(self.call_on_loop(item), loop)
-                return future.result(self.timeout_s + 2 * CLEAN_UP_S)
+                return future.result(self.timeout_s + 2 * loop_tasks.CLEAN_UP_S)
             result = self.call(item.event(), item)
             if inspect.isawaitable(result):
                 self.finish_in_thread(result)

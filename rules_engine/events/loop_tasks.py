@@ -15,6 +15,8 @@ from rules_engine.events.publication import Publication
 
 #: So long handlers may go on after the main coroutine of `asyncio.run` has returned.
 CLOSING_LIMIT_S = 5.0
+#: A cancelled handler gets so long to clean up.
+CLEAN_UP_S = 1.0
 
 
 class LoopTask(asyncio.Task[Any]):
@@ -79,7 +81,18 @@ class _Keeper:
         publication.when_handled(handled)
 
     async def _wait(self, idle: asyncio.Future[None]) -> None:
-        await asyncio.wait({idle})
+        try:
+            await asyncio.wait({idle})
+        except (
+            asyncio.CancelledError
+        ):  # the limit is reached: let the handlers clean up, then let the loop go
+            ours = [task for task in asyncio.all_tasks() if isinstance(task, LoopTask)]
+            late = {task for task in ours if task is not asyncio.current_task()}
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=CLEAN_UP_S)
+            raise
 
     def _release(self) -> None:
         self._left -= 1

@@ -13,6 +13,7 @@ from rules_engine.event import Event
 from rules_engine.events.feed import Item
 
 HISTORY_EVENTS = 1_000
+HISTORY_BYTES = 16 * 1024 * 1024
 #: Names counted one by one; what comes after them is counted together.
 COUNTED_NAMES = 5_000
 #: A handler that takes longer on average than this is reported as slow.
@@ -74,7 +75,9 @@ class Statistics:
         self.payload_findings: Counter[tuple[str, str]] = Counter()
         self.gone: deque[HandlerStats] = deque(maxlen=200)
         self.slow_inline: deque[tuple[str, str]] = deque(maxlen=50)
-        self._history: deque[Item] = deque(maxlen=history_events)
+        self._history: deque[Item] = deque()
+        self._history_events = history_events
+        self._history_bytes = 0
         self._lock = threading.Lock()
 
     def count_published(self, name: str) -> None:
@@ -88,7 +91,11 @@ class Statistics:
     def remember(self, item: Item) -> None:
         """An event of the log passed by."""
         self._count(self.seen, item.row.type)
-        self._history.append(item)
+        with self._lock:
+            self._history.append(item)
+            self._history_bytes += item.size
+            while len(self._history) > self._history_events or self._history_bytes > HISTORY_BYTES:
+                self._history_bytes -= self._history.popleft().size
 
     def note_finding(self, name: str, finding: str) -> bool:
         """A payload does not fit. True if this was not seen before, or the table is full."""
@@ -101,7 +108,9 @@ class Statistics:
     def history(self, types: frozenset[str] | None, since: float | None, limit: int) -> list[Event]:
         """The newest `limit` events, oldest first; `since` in seconds since the epoch."""
         matching: list[Event] = []
-        for item in reversed(list(self._history)):
+        with self._lock:
+            recent = list(self._history)
+        for item in reversed(recent):
             if len(matching) >= limit:
                 break
             if types is not None and item.row.type not in types:
@@ -113,7 +122,9 @@ class Statistics:
 
     def clear_history(self) -> None:
         """Forget recent events."""
-        self._history.clear()
+        with self._lock:
+            self._history.clear()
+            self._history_bytes = 0
 
     def reset(self) -> None:
         """Zero the counters; the history stays."""

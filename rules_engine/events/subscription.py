@@ -19,6 +19,7 @@ from typing import Protocol
 
 from rules_engine.event import Row
 from rules_engine.events import loop_tasks
+from rules_engine.events.errors import HandlerTimeout
 from rules_engine.events.feed import HEARD_KINDS, PAGE_ROWS, Item
 from rules_engine.events.handler_call import Handler
 from rules_engine.events.latch import Latch
@@ -279,11 +280,12 @@ class Subscription:
 
     async def _call_async(self, item: Item, here: bool) -> None:
         started = time.perf_counter()
-        error: BaseException | None = asyncio.CancelledError("the handler was cancelled")
         try:
             error = await self.handler.call_on_loop(item)
-        finally:
-            self._finished(item, here, error, time.perf_counter() - started)
+        except asyncio.CancelledError as cancelled:
+            self._finished(item, here, cancelled, time.perf_counter() - started)
+            raise
+        self._finished(item, here, error, time.perf_counter() - started)
 
     def _call_inline(self, item: Item, here: bool) -> None:
         started = time.perf_counter()
@@ -343,8 +345,8 @@ class Subscription:
     # -- after a call
 
     def _finished(self, item: Item, here: bool, error: BaseException | None, elapsed_s: float) -> None:
-        if self.stats.add(elapsed_s, error):
-            log.error("the handler %s failed on %s %s", self.name, item.row.type, item.row.id, exc_info=error)
+        if self.stats.add(elapsed_s, error) and error is not None:
+            log_failure(self.name, item, error)
         if error is not None:
             self._around.bury(letter(self.name, item, error, 1))
         _release(item, here)
@@ -360,3 +362,17 @@ def letter(name: str, item: Item, error: BaseException, attempts: int) -> Letter
     row = item.row
     body = {"event_id": row.id, "event_type": row.type, "seq": row.seq, "payload": item.event()["payload"]}
     return Letter("handler", name, f"{type(error).__name__}: {error}", attempts, body, row.time_ms)
+
+
+def log_failure(name: str, item: Item, error: BaseException) -> None:
+    """Say that a handler failed; with the way to its error, unless it was ended from outside."""
+    own = isinstance(error, Exception) and not isinstance(error, HandlerTimeout)
+    what = "" if own else f": {type(error).__name__} {error}".rstrip()
+    log.error(
+        "the handler %s failed on %s %s%s",
+        name,
+        item.row.type,
+        item.row.id,
+        what,
+        exc_info=error if own else None,
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -32,6 +33,8 @@ class Workers:
 
     def submit(self, job: Callable[[], None]) -> None:
         """Run it soon. A job must not raise."""
+        if sys.is_finalizing():
+            return  # a thread started now would never run, and whoever starts it would wait for ever
         with self._changed:
             self._jobs.append(job)
             if self._waiting >= len(self._jobs):

@@ -7,6 +7,7 @@ an event loop does it itself, those with a running loop leave it to the writer t
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -203,7 +204,7 @@ class Writer:
 
     def _start(self) -> None:
         with self._thread_lock:
-            if self._closed or (self._thread is not None and self._thread.is_alive()):
+            if self._closed or sys.is_finalizing() or (self._thread is not None and self._thread.is_alive()):
                 return
             thread = threading.Thread(target=self._run, name="rules-engine-writer", daemon=True)
             try:

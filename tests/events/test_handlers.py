@@ -202,6 +202,7 @@ def test_a09_a_full_queue_is_dropped_and_read_from_the_log(
     router: UnifiedEventRouter, heard: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subscriptions, "MAX_QUEUED", 5)
+    monkeypatch.setattr(subscriptions, "PAGE_ROWS", 5)
     go = threading.Event()
 
     def slow(event: Event) -> None:
