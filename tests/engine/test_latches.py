@@ -105,6 +105,33 @@ def test_l02_why_names_the_unknown_field(build, world):
     assert w.last.verdicts[0].detail == "v = 0.5"
 
 
+def test_why_tells_since_when_and_until_when(build, world):
+    def detail(seconds, v):
+        w.send(seconds * SECOND, v)
+        return w.last.verdicts[0].detail
+
+    w = world(
+        build.plan(
+            build.loop(
+                when=build.above(1.0), hold_ms=10 * SECOND, until=build.below(1.0), until_hold_ms=SECOND
+            )
+        )
+    )
+    assert detail(1, 2.0) == "since 2026-01-05T00:00:01.000Z, due 2026-01-05T00:00:11.000Z"
+    assert detail(12, 2.0) == "since 2026-01-05T00:00:11.000Z"
+    assert detail(13, 0.0) == "leaving, due 2026-01-05T00:00:14.000Z"
+    w = world(build.plan(build.loop(when=build.above(1.0), hold_ms=SECOND, cooldown_ms=MINUTE)))
+    assert detail(0, 2.0)
+    assert detail(2, 2.0) == "has fired or been damped in this stretch, since 2026-01-05T00:00:00.000Z"
+    w = world(build.plan(build.loop(cooldown_ms=10 * SECOND, limit=1, limit_ms=MINUTE)))
+    assert detail(0, 2.0) == "event"
+    assert detail(1, 2.0) == "until 2026-01-05T00:00:10.000Z"
+    assert detail(10, 2.0) == "1 firings since 2026-01-05T00:00:00.000Z"
+    w = world(build.plan(build.loop("loop", on=[TriggerPlan("E", build.above(1.0), None)])))
+    assert detail(0, None) == "unknown: v"
+    assert w.reason() == "unknown"
+
+
 # ---- L3 ------------------------------------------------------------------------------------------
 
 
