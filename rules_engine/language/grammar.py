@@ -19,8 +19,10 @@ from rules_engine.shipped import shipped
 STARTS = ("start", "expression", "stray")
 #: The rules by which one expression comes to stand inside another.
 _DEEPENING = frozenset(
-    ("disjunction", "conjunction", "unary", "binary", "not_in", "matches", "is_known", "group", "list")
-    + ("of_event", "knob_at", "call", "match")
+    {
+        *("disjunction", "conjunction", "unary", "binary", "not_in", "matches", "is_known"),
+        *("group", "list", "of_event", "knob_at", "call", "match"),
+    }
 )
 
 
@@ -89,7 +91,9 @@ def dumps(made: Grammar, text: str) -> str:
     """The tables as JSON, with a digest of the grammar they were built from."""
     symbols = sorted({symbol for row in made.rows for symbol in row})
     numbers = {symbol: number for number, symbol in enumerate(symbols)}
-    productions = list(dict.fromkeys(a for row in made.rows for a in row.values() if isinstance(a, Production)))
+    productions = list(
+        dict.fromkeys(a for row in made.rows for a in row.values() if isinstance(a, Production))
+    )
     places = {production: -1 - place for place, production in enumerate(productions)}
     document = {
         "digest": _digest(text),
@@ -99,7 +103,11 @@ def dumps(made: Grammar, text: str) -> str:
             for p in productions
         ],
         "rows": [
-            [number for symbol, a in row.items() for number in (numbers[symbol], places[a] if isinstance(a, Production) else a)]
+            [
+                number
+                for symbol, a in row.items()
+                for number in (numbers[symbol], places[a] if isinstance(a, Production) else a)
+            ]
             for row in made.rows
         ],
         "entry": made.entry,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 MAX_DIGITS = 30
-MAX_DURATION_MS = 10 * 366 * 86_400_000
+MAX_DURATION_MS = 3_650 * 86_400_000
 _UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _PART = re.compile(r"([0-9]+)(ms|s|m|h|d)")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
@@ -51,4 +51,4 @@ def bad_escapes(literal: str) -> list[int]:
     """Where, counted from the opening quote, an escape stands that the language does not know."""
     if "\\" not in literal:
         return []
-    return [m.start() for m in _BAD_ESCAPE.finditer(literal.replace(r"\\", "..")) ]
+    return [m.start() for m in _BAD_ESCAPE.finditer(literal.replace(r"\\", ".."))]

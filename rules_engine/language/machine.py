@@ -20,9 +20,11 @@ OVER_LIMIT = Code("RE009", "over-limit", Severity.ERROR, "A file is too long, or
 
 #: Declarations, clauses and steps of tests: what a mistake inside costs, and no more than that.
 _DROPPED_WHOLE = frozenset(
-    ("named_type", "event", "action", "knob", "let", "loop", "annotation", "test", "test_step")
-    + ("on", "per", "local", "when", "cooldown", "gather", "limit", "after", "cleared", "failed")
-    + ("set", "emit", "do", "send", "given", "expect", "stub", "restart", "reload")
+    {
+        *("named_type", "event", "action", "knob", "let", "loop", "annotation", "test", "test_step"),
+        *("on", "per", "local", "when", "cooldown", "gather", "limit", "after", "cleared", "failed"),
+        *("set", "emit", "do", "send", "given", "expect", "stub", "restart", "reload"),
+    }
 )
 
 
@@ -53,8 +55,9 @@ def structure_words() -> dict[str, frozenset[str]]:
 
 DECLARATION_WORDS = ("type", "event", "action", "knob", "let", "loop", "test")
 #: In the order people write them.
-CLAUSE_WORDS = ("on", "per", "with", "when", "cooldown", "limit", "gather") + (
-    ("set", "emit", "do", "after", "cleared", "failed")
+CLAUSE_WORDS = (
+    *("on", "per", "with", "when", "cooldown", "limit", "gather"),
+    *("set", "emit", "do", "after", "cleared", "failed"),
 )
 STEP_WORDS = ("at", "send", "given", "expect", "stub", "restart", "reload")
 _STRUCTURE = frozenset({*DECLARATION_WORDS, *CLAUSE_WORDS, *STEP_WORDS})

@@ -7,6 +7,8 @@ lets `recovery.py` look at all tokens around a mistake.
 
 from __future__ import annotations
 
+import codecs
+
 from rules_engine.language import syntax as s
 from rules_engine.language.diagnostics import Code, Diagnostic, Severity
 from rules_engine.language.lexer import tokenize
@@ -21,17 +23,17 @@ NOT_UTF8 = Code("RE008", "not-utf8", Severity.ERROR, "A file holds bytes that ar
 
 def decode(path: str, data: bytes) -> tuple[Source, list[Diagnostic]]:
     """The text of a file's bytes; what is no UTF-8 is replaced and reported."""
+    data = data.removeprefix(codecs.BOM_UTF8)
     try:
-        return Source(path, data.decode("utf-8-sig")), []
+        return Source(path, data.decode()), []
     except UnicodeDecodeError as error:
-        text = data.decode("utf-8-sig", errors="replace")
-        at = text.find("\N{REPLACEMENT CHARACTER}")
+        at = len(data[: error.start].decode())
         finding = NOT_UTF8.at(
             Span(path, at, at + 1),
-            f"the byte 0x{error.object[error.start]:02x} is not UTF-8",
+            f"the byte 0x{data[error.start]:02x} is not UTF-8",
             help="save the file as UTF-8",
         )
-        return Source(path, text), [finding]
+        return Source(path, data.decode(errors="replace")), [finding]
 
 
 def parse(source: Source) -> tuple[s.File, list[Diagnostic]]:

@@ -28,6 +28,7 @@ from rules_engine.language.machine import (
 )
 from rules_engine.language.repairer import followers
 from rules_engine.language.repairs import Repairs
+from rules_engine.language.resync import CLOSER, CLOSERS, Resync
 from rules_engine.language.spelling import nearest
 from rules_engine.language.wording import FORMS, joined, kind_of, phrases, quoted, text_of_kind
 
@@ -50,8 +51,6 @@ _MISSPELLABLE = {("NAME",), ("EVENT",), ("BAD_WORD",)}
 #: After so many the rest of a file is not read: something is wrong with it as a whole.
 MAX_FINDINGS = 500
 
-_CLOSER = {"(": ")", "[": "]", "{": "}"}
-_CLOSERS = frozenset(_CLOSER.values())
 #: Signs and small words whose absence can be told from what follows.
 _TELLING = (",", ":", "=", "in", "of", "per", "..", "(", "{", "every")
 _LOOP_HELP = f"the clauses of a loop begin with {joined([f'`{w}`' for w in CLAUSE_WORDS])}"
@@ -61,16 +60,14 @@ _STEP_HELP = (
 )
 
 
-class Recovery:
+class Recovery(Resync):
     """Decides on each mistake of one parse."""
 
     def __init__(self, machine: Machine) -> None:
-        self.machine = machine
+        super().__init__(machine)
         self.repairs = Repairs(machine)
         self._last = -1
         self._tries = 0
-        self._over = False
-        self._misspelled_at = -1  # where a word stands that was meant to begin a clause
 
     def recover(self) -> bool:
         """Called at a token that does not fit; False when there is nothing left to read."""
@@ -125,10 +122,6 @@ class Recovery:
 
     # ---- looking around --------------------------------------------------------------------------
 
-    @property
-    def _before(self) -> Token | None:
-        return self.machine.tokens[self.machine.at - 1] if self.machine.at else None
-
     def _report(
         self, code: Code, at: Token, message: str, *, help: str = "", related: Related | None = None
     ) -> None:
@@ -144,38 +137,16 @@ class Recovery:
         row = self.machine.tables.rows[self.machine.states[-1]]
         return [kind for kind in row if kind.isupper() and self.machine.accepts(kind)]
 
-    def _complete(self) -> bool:
-        """Whether the clause, step or declaration before could end here."""
-        machine = self.machine
-        effects = machine.accepts("_DO") and not machine.accepts("_NOTHING")
-        return effects or machine.accepts("_AT") or machine.accepts(END)
-
     def _ends_here(self, token: Token) -> bool:
         """Whether what was begun cannot go on with this token: the next clause or the end is here."""
         index = self.machine.at
-        return token.kinds[0] == END or token.text in _CLOSERS or self._starts_line_of_its_own(index)
+        return token.kinds[0] == END or token.text in CLOSERS or self._starts_line_of_its_own(index)
 
     def _starts_line_of_its_own(self, index: int) -> bool:
         token = self.machine.tokens[index]
         if token.start == self._misspelled_at:
             return True
         return token.kinds[0] in structure_words() and self.machine.first_on_line(index)
-
-    def _open_brackets(self) -> list[tuple[int, Token]]:
-        """The brackets not closed yet, outermost first, with their places on the stack."""
-        found: list[tuple[int, Token]] = []
-        for index, value in enumerate(self.machine.values):
-            if isinstance(value, Token):
-                if value.text in _CLOSER:
-                    found.append((index, value))
-                elif value.text in _CLOSERS and found:
-                    found.pop()
-        return found
-
-    def _is_block(self, index: int) -> bool:
-        """Whether an open bracket holds clauses or steps rather than a list."""
-        row = self.machine.tables.rows[self.machine.states[index + 1]]
-        return "_AT" in row or "_DO" in row
 
     # ---- the attempts, in order ------------------------------------------------------------------
 
@@ -202,7 +173,9 @@ class Recovery:
         elif word in structure_words() and not first and now[0] not in {"ACTION", "EVENT"}:
             return
         follow = followers().get(word, frozenset())
-        if any(kind in follow for kind in now) or ("DURATION" in follow and now[0] in {"NUMBER", "BAD_NUMBER"}):
+        if any(kind in follow for kind in now) or (
+            "DURATION" in follow and now[0] in {"NUMBER", "BAD_NUMBER"}
+        ):
             machine.unshift()
 
     def _too_deep(self) -> bool:
@@ -228,7 +201,7 @@ class Recovery:
         return self.skip()
 
     def _stray_closer(self, token: Token) -> bool:
-        if token.text not in _CLOSERS:
+        if token.text not in CLOSERS:
             return False
         machine = self.machine
         brackets = self._open_brackets()
@@ -239,10 +212,10 @@ class Recovery:
             machine.at += 1
             return True
         opening = brackets[-1][1]
-        right = _CLOSER[opening.text]
+        right = CLOSER[opening.text]
         if token.text == right:
             return False
-        outer = any(_CLOSER[bracket.text] == token.text for _, bracket in brackets[:-1])
+        outer = any(CLOSER[bracket.text] == token.text for _, bracket in brackets[:-1])
         if machine.accepts(kind_of(right)):
             if outer and machine.accepts(kind_of(right), token.kinds[0]):
                 return False  # merely one missing: the next attempt says so
@@ -284,20 +257,20 @@ class Recovery:
         if not self._ends_here(token):
             return False
         brackets = self._open_brackets()
-        closing = token.text in _CLOSERS
-        if closing and brackets and _CLOSER[brackets[-1][1].text] == token.text:
+        closing = token.text in CLOSERS
+        if closing and brackets and CLOSER[brackets[-1][1].text] == token.text:
             return False
         missing: list[Token] = []
         for index, opening in reversed(brackets):
             if self._is_block(index) and token.kinds[0] != END and token.text not in DECLARATION_WORDS:
                 break
-            if closing and _CLOSER[opening.text] == token.text and missing:
+            if closing and CLOSER[opening.text] == token.text and missing:
                 break
             missing.append(opening)
         if not missing:
             return False
         opening = missing[0]
-        right = _CLOSER[opening.text]
+        right = CLOSER[opening.text]
         before = self._before or opening
         place = Token((), right, before.end, before.end + 1)
         self._report(
@@ -309,7 +282,7 @@ class Recovery:
         )
         machine.builder.spoiled.append(opening.start)
         for bracket in missing[:8]:
-            if not machine.feed(Token((kind_of(_CLOSER[bracket.text]),), "", before.end, before.end)):
+            if not machine.feed(Token((kind_of(CLOSER[bracket.text]),), "", before.end, before.end)):
                 return self.skip()
         return True if any(machine.accepts(kind) for kind in token.kinds) else self.skip()
 
@@ -412,7 +385,10 @@ class Recovery:
         if token.kinds[0] in structure_words():
             home = "a test" if token.text in STEP_WORDS else "a loop"
             if machine.accepts("_DO") and token.text in CLAUSE_WORDS:
-                message, advice = f"`{token.text}` stands in a block of effects", "only `set`, `emit` and `do` do"
+                message, advice = (
+                    f"`{token.text}` stands in a block of effects",
+                    "only `set`, `emit` and `do` do",
+                )
             else:
                 message = f"`{token.text}` stands outside of {home}"
             self._report(UNKNOWN_WORD, token, message, help=advice)
@@ -435,81 +411,3 @@ class Recovery:
             message, advice = f"{quoted(token)} stands where {joined(waited)} belongs", self._form()
         self._report(UNEXPECTED, token, message, help=advice)
         return self.skip()
-
-    # ---- going on --------------------------------------------------------------------------------
-
-    def skip(self, *, spoil: bool = True, within: bool = True) -> bool:
-        """Goes on at the next clause, step or declaration, or behind the list or block around.
-
-        What was begun before is left out of the tree. Returns True: reading can go on there.
-        """
-        machine = self.machine
-        tokens = machine.tokens
-        follow = structure_words()
-        brackets = self._open_brackets() if within else []
-        level = 0
-        column = self._line_column()
-        if spoil and machine.at:
-            self._spoil_last()
-        begin = machine.at
-        for index in range(begin, len(tokens)):
-            token = tokens[index]
-            kind = token.kinds[0]
-            keep = 0
-            if kind == END:
-                keep = machine.depth_accepting(END)
-                if not keep:
-                    self._over = True
-                    return True
-            elif (kind in follow and machine.begins_structure(index)) or (
-                token.text == "@" and machine.first_on_line(index)
-            ):
-                keep = machine.depth_accepting(kind)
-            elif token.start == self._misspelled_at or (
-                index > begin and self._looks_like_clause(index, column)
-            ):
-                keep = self._clause_depth()
-            elif token.text in _CLOSER:
-                level += 1
-            elif level and token.text in _CLOSERS:
-                level -= 1
-            elif brackets and not level and (token.text in _CLOSERS or token.text == ","):
-                keep = machine.depth_accepting(kind)
-                if keep <= brackets[-1][0] + 1:
-                    keep = 0
-                    if token.text in _CLOSERS:
-                        brackets.pop()
-                elif not self._is_block(brackets[-1][0]):
-                    machine.builder.spoiled.append(brackets[-1][1].start)
-            if keep:
-                machine.truncate(keep)
-                machine.at = index
-                return True
-        self._over = True
-        return True
-
-    def _spoil_last(self) -> None:
-        """What was read last belongs to what went wrong, unless it ended on a line before."""
-        machine = self.machine
-        if not (self._complete() and machine.first_on_line(machine.at)):
-            machine.builder.spoiled.append(machine.tokens[machine.at - 1].start)
-
-    def _line_column(self) -> int:
-        """The column in which the line of the mistake begins."""
-        source = self.machine.source
-        line, _ = source.position(self.machine.tokens[self.machine.at].start)
-        text = source.line(line)
-        return len(text) - len(text.lstrip())
-
-    def _looks_like_clause(self, index: int, column: int) -> bool:
-        """Whether a line at the same indentation begins with a misspelled clause word."""
-        machine = self.machine
-        token = machine.tokens[index]
-        if token.kinds != ("NAME",) or len(token.text) > 40 or not machine.first_on_line(index):
-            return False
-        if machine.source.position(token.start)[1] - 1 != column:
-            return False
-        return self._clause_depth() > 0 and nearest(token.text, CLAUSE_WORDS) is not None
-
-    def _clause_depth(self) -> int:
-        return self.machine.depth_accepting("_ON") or self.machine.depth_accepting("_DO")

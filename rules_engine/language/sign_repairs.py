@@ -74,7 +74,9 @@ class SignRepairs(Repairer):
                 if sign == "--" or not self.machine.unshift():
                     continue
                 token = before
-            elif not self._text(token).startswith(sign) or (sign == "--" and not self.machine.first_on_line(self.machine.at)):
+            elif not self._text(token).startswith(sign) or (
+                sign == "--" and not self.machine.first_on_line(self.machine.at)
+            ):
                 continue
             end = token.start + len(self._text(token))
             if sign == "/*":
@@ -86,58 +88,52 @@ class SignRepairs(Repairer):
         return False
 
     def _sign(self, token: Token) -> bool:
-        machine = self.machine
-        before = self._before()
-        if before is not None and before.end == token.start and len(before.text) <= 2:
-            glued = before.text + token.text[:1]
-            if (
-                glued in {*slips.SIGNS, *slips.SIGN_ADVICE}
-                and glued not in {"!", "&"}
-                and machine.values[-1:] == [before]
-            ):
-                if machine.unshift():
-                    token = before
+        token = self._whole_sign(token)
         text = self._text(token)
         for length in (3, 2, 1):
             sign = text[:length]
-            if len(sign) < length or token.start + length < token.end:
-                continue
-            if sign in slips.SIGN_ADVICE:
-                if sign == "|" and not machine.accepts("_OR"):
-                    continue
-                self._report(
-                    FOREIGN,
-                    token.start,
-                    token.start + length,
-                    f"there is no sign `{sign}`",
-                    slips.SIGN_ADVICE[sign],
-                )
-                self._drop(token.start + length)
-                self._spoil(token)
-                if machine.at:
-                    machine.builder.spoiled.append(machine.tokens[machine.at - 1].start)
-                if machine.accepts("PLUS") and sign in {"**", "^", "%"}:
-                    machine.feed(Token(("PLUS",), "+", token.start, token.start))
+            whole = len(sign) == length and token.start + length >= token.end
+            if whole and (self._advised(token, sign) or self._replaced(token, sign)):
                 return True
-            if sign not in slips.SIGNS:
-                continue
-            meant, why = slips.SIGNS[sign]
-            kind = kind_of(meant) if meant else ""
-            if meant and not machine.accepts(kind):
-                continue
-            self._report(
-                FOREIGN,
-                token.start,
-                token.start + length,
-                f"there is no sign `{sign}`: {why}",
-                f"type `{meant}`" if meant else f"remove the `{sign}`",
-            )
-            if meant:
-                self._replace(token.start + length, meant)
-            else:
-                self._drop(token.start + length)
-            return True
         return False
+
+    def _whole_sign(self, token: Token) -> Token:
+        """The first half of `<>`, `===` or `**` where that was read already, taken back."""
+        before = self._before()
+        if before is None or before.end != token.start or len(before.text) > 2:
+            return token
+        glued = before.text + token.text[:1]
+        known = glued in {*slips.SIGNS, *slips.SIGN_ADVICE} and glued not in {"!", "&"}
+        if known and self.machine.values[-1:] == [before] and self.machine.unshift():
+            return before
+        return token
+
+    def _advised(self, token: Token, sign: str) -> bool:
+        machine = self.machine
+        if sign not in slips.SIGN_ADVICE or (sign == "|" and not machine.accepts("_OR")):
+            return False
+        end = token.start + len(sign)
+        self._report(FOREIGN, token.start, end, f"there is no sign `{sign}`", slips.SIGN_ADVICE[sign])
+        self._drop(end)
+        self._spoil(token)
+        if machine.accepts("PLUS") and sign in {"**", "^", "%"}:
+            machine.feed(Token(("PLUS",), "+", token.start, token.start))
+        return True
+
+    def _replaced(self, token: Token, sign: str) -> bool:
+        if sign not in slips.SIGNS:
+            return False
+        meant, why = slips.SIGNS[sign]
+        if meant and not self.machine.accepts(kind_of(meant)):
+            return False
+        end = token.start + len(sign)
+        advice = f"type `{meant}`" if meant else f"remove the `{sign}`"
+        self._report(FOREIGN, token.start, end, f"there is no sign `{sign}`: {why}", advice)
+        if meant:
+            self._replace(end, meant)
+        else:
+            self._drop(end)
+        return True
 
     def _equals(self, token: Token) -> bool:
         machine = self.machine

@@ -20,7 +20,7 @@ SIGNS: dict[str, tuple[str, str]] = {
     "≠": ("!=", "signs are plain ones"),
     "≤": ("<=", "signs are plain ones"),
     "≥": (">=", "signs are plain ones"),
-    "×": ("*", "signs are plain ones"),
+    "×": ("*", "signs are plain ones"),  # noqa: RUF001
     "÷": ("/", "signs are plain ones"),
     "−": ("-", "signs are plain ones"),  # noqa: RUF001
     "–": ("-", "signs are plain ones"),  # noqa: RUF001

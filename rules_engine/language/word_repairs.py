@@ -185,9 +185,9 @@ class WordRepairs(Repairer):
             )
             machine.at += 1
             return True
-        if before is not None and before.text == "then" and token.kinds[0] in {"_DO", "_EMIT", "_SET"}:
-            if machine.unshift():
-                return self._foreign_word(before)
+        effect = token.kinds[0] in {"_DO", "_EMIT", "_SET"}
+        if before is not None and before.text == "then" and effect and machine.unshift():
+            return self._foreign_word(before)
         meant = self._meant(word)
         if meant:
             if meant == "do":

@@ -46,7 +46,7 @@ FORMS = {
     "at": "`at 5m`, then what happens",
     "send": "`send EVENT { field: value }`",
     "given": '`given knob["key"] = value`',
-    "expect": "`expect set knob = value`, `expect emit EVENT { }`, `expect do Handler.method()` or `expect nothing`",
+    "expect": "`expect set`, `expect emit`, `expect do` or `expect nothing`",
     "stub": "`stub Handler.method fails`, then perhaps `2 times`",
     "reload": '`reload "other.loop"`',
 }

@@ -178,7 +178,9 @@ def unmarked(text: str) -> tuple[str, int]:
 
 
 @pytest.mark.parametrize(("clause", "code", "phrase"), CLAUSES, ids=[c[0] for c in CLAUSES])
-def test_a_mistake_in_a_clause_is_found_once_and_costs_that_clause(clause: str, code: str, phrase: str) -> None:
+def test_a_mistake_in_a_clause_is_found_once_and_costs_that_clause(
+    clause: str, code: str, phrase: str
+) -> None:
     text, at = unmarked(f"loop first\n  per before\n  {clause}\n  do Tail.clause()\nlet after = 1\n")
     source = Source("case.loop", text)
     file, findings = parse(source)
@@ -259,7 +261,9 @@ FILES = [
 
 
 @pytest.mark.parametrize(("text", "code", "phrase"), FILES, ids=[c[0] for c in FILES])
-def test_a_mistake_in_a_file_is_found_once_and_what_follows_is_read(text: str, code: str, phrase: str) -> None:
+def test_a_mistake_in_a_file_is_found_once_and_what_follows_is_read(
+    text: str, code: str, phrase: str
+) -> None:
     text, at = unmarked(text + "\nlet after = 1\n")
     source = Source("case.loop", text)
     file, findings = parse(source)
@@ -310,7 +314,12 @@ def test_what_was_left_out_of_the_tree_is_listed() -> None:
     ]
     (loop,) = file.items
     assert [b.word for b in file.broken_within(loop)] == ["when", "with"]
-    assert [text[b.span.start : b.span.end].split()[0] for b in file.broken] == ["knob", "let", "when", "with"]
+    assert [text[b.span.start : b.span.end].split(maxsplit=1)[0] for b in file.broken] == [
+        "knob",
+        "let",
+        "when",
+        "with",
+    ]
 
 
 def test_a_slip_that_can_be_read_as_meant_stays_in_the_tree() -> None:

@@ -87,7 +87,9 @@ def test_any_piece_of_text_is_answered_as_an_expression(text: str, data: st.Data
     ("opening", "middle", "closing"),
     [("(", "1", ")"), ("[", "1", "]"), ("not ", "a", ""), ("-", "1", ""), ("max(", "1", ")")],
 )
-def test_l47_nesting_to_a_hundred_is_read_and_beyond_is_refused(opening: str, middle: str, closing: str) -> None:
+def test_l47_nesting_to_a_hundred_is_read_and_beyond_is_refused(
+    opening: str, middle: str, closing: str
+) -> None:
     def findings(depth: int) -> list[str]:
         text = f"let x = {opening * depth}{middle}{closing * depth}\n"
         return [f.code.id for f in parse(Source("case.loop", text))[1]]
