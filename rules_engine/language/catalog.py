@@ -13,6 +13,13 @@ MOST_PARTS = 1000
 #: Windows hold at most this many samples (L48).
 MOST_SAMPLES = 10_000
 
+#: Words that start or join something; as a name that nothing declares, one is where an operand is missing.
+CLAUSE_WORDS = (
+    "on", "per", "with", "when", "for", "until", "cooldown", "unless", "limit", "gather", "set", "emit",
+    "do", "if", "after", "cleared", "failed", "retry", "timeout", "while", "every", "over", "since",
+    "and", "or", "not", "in", "is", "matches", "then", "within", "as",
+)  # fmt: skip
+
 TYPE_NAMES = ("str", "int", "float", "bool", "duration", "list", "map")
 ANNOTATIONS = {
     "shadow": "@shadow",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rules_engine.language import program, syntax
-from rules_engine.language.catalog import did_you_mean, listed
+from rules_engine.language.catalog import CLAUSE_WORDS, did_you_mean, listed
 from rules_engine.language.diagnostics import Code, Related, Severity
 from rules_engine.language.names import UNKNOWN_NAME, described
 from rules_engine.language.operators import UNKNOWN_WORD, WRONG_TYPE, did_you_mean_word
@@ -154,7 +154,11 @@ def _unknown(scope: Scope, name: syntax.Name) -> program.Expr:
     advice = did_you_mean(name.text, scope.readable(), otherwise)
     if name.text == "null":
         advice = "to ask whether a value is there, write `x is known` or `x is unknown`"
-    scope.names.findings.add(UNKNOWN_NAME.at(name.span, f"unknown name `{name.text}`", help=advice))
+    message = f"unknown name `{name.text}`"
+    if name.text in CLAUSE_WORDS:
+        message = f"an expression is missing before `{name.text}`"
+        advice = f"complete it; nothing here is called `{name.text}`"
+    scope.names.findings.add(UNKNOWN_NAME.at(name.span, message, help=advice))
     return unclear(name.span)
 
 

@@ -417,6 +417,12 @@ def test_a_loop_that_reads_a_broken_constant_is_left_out_without_a_word() -> Non
     assert program.loops == ()
 
 
+def test_a_clause_word_in_place_of_an_operand_is_a_missing_operand() -> None:
+    _, [finding] = findings_of(PRELUDE + loop("when score < or do H.stop()"))
+    assert finding.message == "an expression is missing before `or`"
+    assert codes("event Z { or: int } action H.x() loop x on Z when or > 1 do H.x()") == []
+
+
 def test_a_duplicate_shows_the_first_one() -> None:
     text = PRELUDE + "let ten = 3"
     _, [finding] = findings_of(text)
