@@ -371,7 +371,7 @@ def test_l47_numbers_and_times_have_an_end(text: str, code: list[str]) -> None:
 
 
 @pytest.mark.parametrize("file", sorted(shipped("rules").rglob("*.loop")), ids=lambda file: file.name)
-def test_lark_alone_reads_the_shipped_rules_from_the_same_grammar(file) -> None:  # type: ignore[no-untyped-def]  # noqa: E501
+def test_lark_alone_reads_the_shipped_rules_from_the_same_grammar(file) -> None:  # type: ignore[no-untyped-def]
     text = file.read_text(encoding="utf-8")
     tree = LARK.parse(text, start="start")
     made, findings = parse(Source(file.name, text))
