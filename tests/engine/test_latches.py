@@ -308,6 +308,68 @@ def test_l05_a_sample_that_leaves_a_window_breaks_a_hold(build, world, in_with):
     assert w.tick(270)
 
 
+def leaving(build, world, until_hold_ms=0):
+    """A latch that is left when the mean of the last 100 ms falls under 5."""
+    average = x.window(0, "avg")
+    loop = build.loop(
+        slots=(build.over(100),),
+        when=x.compare(">=", average, x.const(5.0)),
+        until=x.compare("<", average, x.const(5.0)),
+        until_hold_ms=until_hold_ms,
+    )
+    return world(build.plan(loop))
+
+
+def test_l05_a_window_that_runs_empty_makes_unknown_and_does_not_clear(build, world):
+    w = leaving(build, world)
+    w.send(0, 9.0)
+    assert not w.tick(1_000)
+    assert causes(w.send(1_001, 1.0)) == ["cleared"]
+
+
+def test_l05_a_sample_that_leaves_starts_and_breaks_the_hold_of_until(build, world):
+    w = leaving(build, world, 60)
+    w.send(0, 9.0)
+    w.send(50, 3.0)
+    assert not w.tick(110), "true since 100, when the 9 left"
+    assert w.state.next_due_ms == START + 150
+    w.send(120, 9.0)
+    w.send(121, 1.0)
+    assert not w.tick(149), "the 9 at 120 lifted the mean to 6, the 1 took it under 5 again"
+    w = leaving(build, world, 200)
+    for at, v in ((0, 9.0), (5, 0.0), (10, 0.0), (50, 9.0)):
+        w.send(at, v)
+    assert w.state.next_due_ms == START + 100
+    assert not w.tick(1_000), "true since 5, but at 110 only the last 9 was left: broken"
+
+
+def test_l05_the_first_sample_to_leave_any_of_the_windows_counts(build, world):
+    def is_empty(slot):
+        return x.compare("<", x.window(slot, "count"), x.const(1))
+
+    loop = build.loop(slots=(build.over(300), build.over(100)), until=x.or_(is_empty(0), is_empty(1)))
+    w = world(build.plan(loop))
+    w.send(0, 1.0)
+    (firing,) = w.tick(1_000)
+    assert firing.time_ms == START + 100
+
+
+def test_l02_unknown_lets_the_hold_of_until_stand(build, world):
+    w = leaving(build, world, 200)
+    w.send(0, 9.0)
+    w.send(10, 0.0)
+    assert not w.tick(209), "empty since 110"
+    (firing,) = w.tick(210)
+    assert (firing.cause, firing.time_ms) == ("cleared", START + 210)
+
+
+def test_l01_a_firing_without_a_stopped_set_is_no_deadband(build, world):
+    loops = [build.loop("none", effects=()), build.loop("some", effects=(build.set(1.0), build.emit()))]
+    w = world(build.plan(*loops, knobs=[build.knob(deadband=0.1)]))
+    w.send(0, 1.0)
+    assert [v.reason for v in w.last.verdicts] == ["fired", "fired"]
+
+
 def test_l05_no_evaluation_for_windows_that_the_condition_does_not_read(build, world):
     knob = x.knob_value("rate", [x.key_part(0)])
     loops = [
