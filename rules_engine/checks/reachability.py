@@ -112,11 +112,30 @@ class _Conditions:
         """
         if before is not None and (self.loop.hold_ms or self.loop.until_hold_ms or _reads_state(condition)):
             before = None
+        if not wanted and self._may_be_unknown(condition):
+            return True
         for heard, setting in self.heard:
             parts: list[tuple[Case, ...]] = [cases(heard.filter, setting), cases(before, setting)]
             if every([*parts, cases(condition, setting, wanted=wanted)]):
                 return True
         return False
+
+    def _may_be_unknown(self, condition: program.Expr) -> bool:
+        """Whether it may be neither true nor false, and is more than a comparison that waits for a value."""
+        locals_ = dict(self.loop.locals)
+        waiting, optional = [condition], False
+        while waiting:
+            for part in walk(waiting.pop()):
+                if isinstance(part, program.LocalRead) and part.name in locals_:
+                    waiting.append(locals_.pop(part.name))
+                absent = isinstance(part, program.FieldRead) and any(
+                    part.field not in self.rules.events[one.event].fields for one, _ in self.heard
+                )
+                optional = optional or absent or part.type.optional
+        compound = isinstance(condition, program.Unary) or (
+            isinstance(condition, program.Binary) and condition.op in ("and", "or")
+        )
+        return optional and compound
 
     def _never(self, condition: program.Expr, outcome: str) -> Diagnostic:
         advice = "change what it compares with, or remove it"

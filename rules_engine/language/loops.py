@@ -13,7 +13,7 @@ from rules_engine.language.diagnostics import Code, Related, Severity
 from rules_engine.language.effects import Effects
 from rules_engine.language.expressions import Expressions
 from rules_engine.language.names import BAD_COUNT, DUPLICATE_CLAUSE, TOO_LARGE, Names
-from rules_engine.language.scope import Scope, Unclear, unclear
+from rules_engine.language.scope import Scope, Unclear, fields_of, unclear
 from rules_engine.language.source import Span
 from rules_engine.language.traversal import roots, size, walk, weight
 from rules_engine.language.triggers import DUPLICATE, Heard, check_key, hear
@@ -314,8 +314,14 @@ class _LoopChecker:
     def _known_at_start(self, heard: Heard, per: tuple[str, ...]) -> Knowledge:
         """What is known whenever the loop sees an event at all: its key, and what its filter read."""
         sound: Mapping[str, program.Expr] = {n: v for n, v in self.locals.items() if v is not None}
-        known = Knowledge(frozenset(("field", key) for key in per), sound, heard.aliases)
         events = heard.trigger.events if heard.trigger else ()
+        # Each event that can have come counts as named, also where it is not.
+        named = {f"#{n}": fields_of([self.names.events[one.event]]) for n, one in enumerate(events)}
+        ways = tuple(
+            frozenset({("alias", f"#{n}"), ("alias", one.alias or f"#{n}")}) for n, one in enumerate(events)
+        )
+        keys = frozenset(("field", key) for key in per)
+        known = Knowledge(keys, sound, {**heard.aliases, **named}, ways)
         if not heard.several and events:
             known = known.given(events[0].filter)
         return known

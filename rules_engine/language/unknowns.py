@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rules_engine.language import program
 from rules_engine.language.scope import FieldEntry
@@ -16,17 +16,21 @@ Facts = frozenset[object]
 
 @dataclass(frozen=True)
 class Knowledge:
-    """The facts at a place, with what is needed to look through names."""
+    """The facts at a place, with what is needed to look through names.
+
+    `ways`: what is certain besides, for each of the events that can have come.
+    """
 
     facts: Facts = frozenset()
     locals: Mapping[str, program.Expr] = field(default_factory=dict)
     aliases: Mapping[str, Mapping[str, FieldEntry]] = field(default_factory=dict)
+    ways: tuple[Facts, ...] = ()
 
     def given(self, condition: program.Expr | None, *, holds: bool = True) -> Knowledge:
         """The same, where a condition is true (or false) too."""
         if condition is None:
             return self
-        return Knowledge(self.facts | self.follows(condition, holds), self.locals, self.aliases)
+        return replace(self, facts=self.facts | self.follows(condition, holds))
 
     def follows(self, condition: program.Expr, holds: bool) -> Facts:
         """What is certainly known once a condition is true (or false): comparing needs both sides (L2)."""
@@ -74,20 +78,30 @@ class Knowledge:
         return self.needs(first) if isinstance(first, program.Expr) else frozenset()
 
     def doubt(self, expr: program.Expr) -> program.Expr | None:
-        """The first part for which an expression may be unknown; None where it cannot be."""
+        """The first part for which an expression may be unknown; None where it cannot be.
+
+        What is in doubt by itself may yet be certain whichever event came, as `a.x ?? b.x` is.
+        """
+        found = self._doubt(expr)
+        if found is not None and len(self.ways) > 1:
+            came = (replace(self, facts=self.facts | way) for way in self.ways)
+            return found if any(one._doubt(expr) is not None for one in came) else None
+        return found
+
+    def _doubt(self, expr: program.Expr) -> program.Expr | None:
         match expr:
             case program.FieldRead():
                 return expr if self._field_in_doubt(expr) else None
             case program.LocalRead(name=name):
                 if ("local", name) in self.facts or name not in self.locals:
                     return None
-                return expr if self.doubt(self.locals[name]) is not None else None
+                return expr if self._doubt(self.locals[name]) is not None else None
             case program.Aggregate():
                 return self._doubt_of_aggregate(expr)
             case program.Prev() | program.Member():
                 return None if key_of(expr) in self.facts else expr
             case program.Binary(op="??", left=left, right=right):
-                return self.doubt(right) if self.doubt(left) is not None else None
+                return self._doubt(right) if self._doubt(left) is not None else None
             case program.Match():
                 return self._doubt_of_match(expr)
             case (
@@ -98,7 +112,7 @@ class Knowledge:
                 | program.Interpolation()
             ):
                 return None
-        return next((found for child in children(expr) if (found := self.doubt(child))), None)
+        return next((found for child in children(expr) if (found := self._doubt(child))), None)
 
     def _field_in_doubt(self, expr: program.FieldRead) -> bool:
         if not expr.type.optional or ("field", expr.field) in self.facts:
@@ -115,22 +129,22 @@ class Knowledge:
             return None
         if expr.feed is not None:
             return expr
-        return self.doubt(expr.sample)
+        return self._doubt(expr.sample)
 
     def _doubt_of_match(self, expr: program.Match) -> program.Expr | None:
         catches = any(arm.test == "unknown" for arm in expr.arms)
         here = self
         if expr.subject is not None:
-            if not catches and (found := self.doubt(expr.subject)):
+            if not catches and (found := self._doubt(expr.subject)):
                 return found
             known = self.needs(expr.subject)
-            here = Knowledge(self.facts | known, self.locals, self.aliases)
+            here = replace(self, facts=self.facts | known)
         for arm in expr.arms:
             inside = self if arm.test == "unknown" else here
             if isinstance(arm.test, program.Expr) and expr.subject is None:
-                if not catches and (found := here.doubt(arm.test)):
+                if not catches and (found := here._doubt(arm.test)):
                     return found
                 inside, here = here.given(arm.test), here.given(arm.test, holds=False)
-            if found := inside.doubt(arm.value):
+            if found := inside._doubt(arm.value):
                 return found
         return None

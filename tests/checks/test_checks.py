@@ -202,6 +202,16 @@ CASES = [
     ),
     ("RE502", loop("when true " + GO), loop("when ok " + GO)),
     (
+        "RE502",
+        loop("when q < 0.3 or q >= 0.3 " + GO),
+        loop("when a.q < 0.3 or p.size > 3 " + GO, on="A as a or P as p"),
+    ),
+    (
+        "RE502",
+        loop("when q < 0.3 or q >= 0.3 " + GO),
+        loop("when size < 3 or size >= 3 or ok " + GO, on="A or P"),
+    ),
+    (
         "RE503",
         "\nevent Z { key: str }" + loop(GO, on="Z"),
         '\nevent Z { key: str } from "outside"' + loop(GO, on="Z"),

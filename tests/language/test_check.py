@@ -471,6 +471,16 @@ def test_fields_that_an_event_lacks_are_optional_and_narrowed_by_what_was_asked(
     assert codes(text + " when ok ?? true do H.go(config_key, n)") == ["RE204"]
 
 
+def test_what_is_certain_whichever_event_came_is_certain() -> None:
+    text = (
+        PRELUDE
+        + "event C { config_key: config, other: float in 0..1 } loop x on A as a or C as c per config_key"
+    )
+    assert codes(text + " do H.go(config_key, a.score ?? c.other)") == []
+    assert codes(text + " do H.go(config_key, score ?? other)") == []
+    assert codes(text + " do H.go(config_key, a.maybe ?? c.other)") == ["RE204"]
+
+
 def test_texts_of_effects_hold_values() -> None:
     program, findings = findings_of(PRELUDE + loop('do H.go(config_key, 1, note: "{n} of {{x}: {half}")'))
     assert findings == []
