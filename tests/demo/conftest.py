@@ -37,8 +37,7 @@ class Rig:
         return [payload for name, payload in self.told if name == event]
 
 
-@pytest.fixture
-def rig(tmp_path: Path) -> Callable[..., Rig]:
+@pytest.fixture(scope="session")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Rig]:
     """Makes rigs: `rig(fault="regression", rounds=4)`."""
-    made = iter(range(100))
-    return lambda **changes: Rig(tmp_path / str(next(made)), **changes)
+    return lambda **changes: Rig(tmp_path_factory.mktemp("rig"), **changes)
