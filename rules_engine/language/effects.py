@@ -294,8 +294,7 @@ class Effects:
         advice = f"give a default: `{text} ?? {example}`, or make it happen only `if {text} is known`"
         if _decides_a_match(value, doubt):
             advice = f"add an arm `unknown: ...` to the `match`, or make it happen only `if {text} is known`"
-        message = f"`{text}` may be unknown, and then {otherwise}"
-        self._add(MAYBE_UNKNOWN.at(doubt.span, message, help=advice))
+        self._add(MAYBE_UNKNOWN.at(doubt.span, f"`{text}` may be unknown, and then {otherwise}", help=advice))
 
     def _missing(self, name: syntax.Name, declared: Span, missing: list[str], unknown: list[str]) -> None:
         """What is needed and not given; a name that is told to be unknown may have meant one of them."""
