@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 #: The wall clock may be this far ahead of what is expected; beyond that the operator must accept it.
@@ -59,19 +59,16 @@ class LogClock:
     def advanced(self, reading: Reading) -> LogClock:
         """The clock at that reading; its `log_ms` is the time of a row appended then."""
         elapsed = self._elapsed_ms(reading)
-        moved = replace(self, boot_id=reading.boot_id, boot_ms=reading.boot_ms)
+        full_speed = self.log_ms + elapsed
         if self.skew_ms(reading):
-            return replace(moved, log_ms=self.log_ms + elapsed, true_ms=self.true_ms + elapsed)
-        if reading.wall_ms >= self.log_ms + elapsed:
-            return replace(moved, log_ms=reading.wall_ms, true_ms=reading.wall_ms)
-        # Half speed until wall and log meet. An odd millisecond stays on account: many short steps
-        # must add up to the same as one long step.
-        half = self.log_ms + elapsed // 2
-        if half <= reading.wall_ms:
-            return replace(moved, log_ms=reading.wall_ms, true_ms=reading.wall_ms)
-        spent = elapsed - elapsed % 2
-        boot_ms = reading.boot_ms - elapsed % 2
-        return replace(moved, boot_ms=boot_ms, log_ms=half, true_ms=self.true_ms + spent)
+            return LogClock(reading.boot_id, reading.boot_ms, full_speed, self.true_ms + elapsed)
+        # With the wall clock behind, half speed until they meet.
+        half_speed = self.log_ms + elapsed // 2
+        if reading.wall_ms >= half_speed:
+            return LogClock(reading.boot_id, reading.boot_ms, reading.wall_ms, reading.wall_ms)
+        # An odd millisecond stays on account: many short steps must add up to one long step.
+        odd = elapsed % 2
+        return LogClock(reading.boot_id, reading.boot_ms - odd, half_speed, self.true_ms + elapsed - odd)
 
     def accepted(self, reading: Reading) -> LogClock:
         """The clock after the operator said that the wall clock is right, however far ahead."""

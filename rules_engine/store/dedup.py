@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from rules_engine.store.port import Duplicate, NewEvent, Stored
 
@@ -19,8 +18,7 @@ MAX_ROWS: Final = 100_000
 ID_WINDOW_MS: Final = 600_000
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """What the window remembers of a row."""
 
     seq: int

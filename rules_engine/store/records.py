@@ -48,11 +48,14 @@ def decode_key(text: str) -> Key:
 
 def check_event(event: NewEvent) -> None:
     """Refuse what could not be read back: `StoreError` naming what is wrong with it."""
-    for name in ("id", "type", "source", "cause", "chain"):
-        text = getattr(event, name)
-        if text is None:
-            continue
-        if not isinstance(text, str) or "\0" in text or not _is_unicode(text):
+    for name, text in (
+        ("id", event.id),
+        ("type", event.type),
+        ("source", event.source),
+        ("cause", event.cause),
+        ("chain", event.chain),
+    ):
+        if text is not None and not _is_storable(text):
             raise StoreError(f"the {name} of an event must be text without NUL, not {text!r:.80}")
     if not event.id or not event.type:
         raise StoreError(f"an event needs an id and a type: {event!r:.200}")
@@ -64,12 +67,14 @@ def check_event(event: NewEvent) -> None:
         raise StoreError(f"the payload of {event.type} {event.id} must be a JSON object")
 
 
-def _is_unicode(text: str) -> bool:
+def _is_storable(text: object) -> bool:
+    """Text that SQLite's JSON functions hand through: whole Unicode characters, none of them NUL."""
+    if not isinstance(text, str) or "\0" in text:
+        return False
     try:
-        text.encode()
+        return text.isascii() or bool(text.encode())
     except UnicodeEncodeError:
         return False
-    return True
 
 
 def firing_body(firing: Firing) -> str:

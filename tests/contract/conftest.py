@@ -44,7 +44,7 @@ class World:
 
     def append(self, *ids: str, **fields: Any) -> list[int]:
         """Append events; their places in the log."""
-        return [answer.seq for answer in self.store.append([self.event(id, **fields) for id in ids])]
+        return [answer.seq for answer in self.store.append([self.event(name, **fields) for name in ids])]
 
     def lease(self, role: str = "rules") -> Lease:
         """The engine's right to commit, with its reader at the beginning of the log."""

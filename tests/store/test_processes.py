@@ -160,8 +160,9 @@ def test_writers_in_processes_and_threads_share_one_dense_log_in_time_order(
     writers = [child(work) for _ in range(4)]
     store, seen = opened(), []
     at = 0
-    while len(seen) < 400:
-        store.wait(at, 10_000)
+    deadline = time.monotonic() + 30
+    while len(seen) < 400 and time.monotonic() < deadline:
+        store.wait(at, 1_000)
         page = store.read(at, 1_000)
         seen += page.rows
         at = page.next
@@ -228,3 +229,29 @@ def test_no_claim_is_given_twice(opened: Opened, child: Callable[..., Any], engi
     workers = [child(work) for _ in range(3)]
     performed = [position for worker in workers for position in worker.hear_all()]
     assert sorted(performed) == list(range(1, 31))
+
+
+def test_opening_while_another_process_makes_the_database(
+    opened: Opened, path: Path, event: MakeEvent, child: Callable[..., Any]
+) -> None:
+    for n in range(10):
+        place = path.parent / f"{n}" / "events.db"
+        making = child(lambda say, place=place: say(opened(place).append([event("a")])[0].seq))
+        heads = [0]
+        while not heads[-1]:
+            store = opened(place)
+            heads.append(store.info().head)
+            store.close()
+        assert heads[-1] == making.hear() == 1
+
+
+def test_closed_stores_leave_no_descriptors(opened: Opened, path: Path, event: MakeEvent) -> None:
+    before = None
+    for n in range(4):
+        store = opened(path.parent / f"{n}" / "events.db")
+        store.append([event("a")])
+        store.wait(1, 1)
+        store.close()
+        descriptors = len(list(Path("/proc/self/fd").iterdir()))
+        assert before in (None, descriptors)
+        before = descriptors

@@ -44,13 +44,15 @@ class MemoryLog:
         """See `Store.append`."""
         for event in events:
             check_event(event)
+        if not events:
+            return []
         with self._changed:
             if self._is_full():
                 raise StoreFull(
                     f"the log has reached its limit of {self._log_limit} rows and a pinned reader has not"
                     " read the oldest: let it catch up, or forget it"
                 )
-            span_ms = max((event.dedup_window_ms for event in events), default=0)
+            span_ms = max(event.dedup_window_ms for event in events)
             if span_ms > self._window.span_ms:
                 self._window.reset(span_ms)
                 self._feed(self._rows)

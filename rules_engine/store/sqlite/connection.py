@@ -166,7 +166,7 @@ class Database:
             connection.execute("BEGIN IMMEDIATE")
             fault("begun")
             self.file.check_identity()
-            migrations.check(connection, self.path)
+            migrations.check_version(connection, self.path)
             result = work(transaction)
             fault("inserted")
         except BaseException as error:
@@ -252,11 +252,13 @@ class Database:
         """Let go of everything."""
         self.closed = True
         try:
-            with self._lock.in_process(self._lock_wait_s), ExitStack() as stack:
-                if self._writer is not None:  # the last one out makes a checkpoint: under the lock
-                    with suppress(StoreError, OSError):
-                        stack.enter_context(self._lock.between_processes(self._lock_wait_s))
-                self.drop_connections()
+            with self._lock.in_process(self._lock_wait_s):
+                with ExitStack() as stack:
+                    if self._writer is not None:  # the last one out makes a checkpoint: under the lock
+                        with suppress(StoreError, OSError):
+                            stack.enter_context(self._lock.between_processes(self._lock_wait_s))
+                    self.drop_connections()
+                self._lock.close()
         except StoreBusy:
             pass  # a thread that is still writing keeps its connection until the process ends
         self.file.forget()

@@ -27,6 +27,7 @@ class DatabaseFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
+        self._wal = self.beside("-wal")
         self._identity: tuple[int, int] | None = None
 
     def beside(self, suffix: str) -> Path:
@@ -104,7 +105,7 @@ class DatabaseFile:
 
     def wal_bytes(self) -> int:
         """Of the write-ahead log; 0 if there is none."""
-        return _size(self.beside("-wal"))
+        return _size(self._wal)
 
     def size_bytes(self) -> int:
         """Of the database with its write-ahead log; 0 while there is none."""

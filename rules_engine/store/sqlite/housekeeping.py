@@ -13,7 +13,7 @@ from rules_engine.store.port import FiringRecord, Info, Limits
 from rules_engine.store.records import action_of, decode, encode, encode_key, expiry_reason, firing_of
 from rules_engine.store.sqlite.actions import give_up
 from rules_engine.store.sqlite.connection import Database, Transaction
-from rules_engine.store.sqlite.log import held_at_limit, keep_clock, log_end
+from rules_engine.store.sqlite.log import ends, held_at_limit, keep_clock, log_end
 from rules_engine.store.sqlite.machine import Machine
 from rules_engine.store.sqlite.state import SqliteState
 
@@ -53,12 +53,12 @@ class SqliteStore(SqliteState):
 
         def work(sql: sqlite3.Connection) -> Info:
             log_id = sql.execute("SELECT value FROM meta WHERE name = 'log_id'").fetchone()[0]
-            first, head = sql.execute("SELECT min(seq), max(seq) FROM event").fetchone()
+            first, head = ends(sql)
             clock = sql.execute("SELECT boot_id, boot_ms, log_ms, true_ms, row_limit FROM clock").fetchone()
             time_ms = clock[2] if clock else 0
             limits = tuple(self._limits(sql, clock))
             size = self._database.file.size_bytes()
-            return Info(url, log_id, first or 0, head or 0, time_ms, size, durability, limits)
+            return Info(url, log_id, first, head, time_ms, size, durability, limits)
 
         return self._database.read(work, Info(url, "", 0, 0, 0, 0, durability))
 

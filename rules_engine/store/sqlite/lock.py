@@ -12,6 +12,7 @@ import os
 import random
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -95,15 +96,19 @@ class WriteLock:
             )
         return f"{who} has held the write lock of the database for more than {timeout_s:g} s ({self._path})"
 
-    def forget(self) -> None:
-        """Begin anew in a forked child: the lock, and the thread that held it, stayed with the parent."""
-        self._mutex = threading.Lock()
+    def close(self) -> None:
+        """Close the lock file until it is needed again; the caller has `in_process`, so nobody holds it."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
+    def forget(self) -> None:
+        """Begin anew in a forked child: the lock, and the thread that held it, stayed with the parent."""
+        self._mutex = threading.Lock()
+        self.close()
 
-_locks: dict[str, WriteLock] = {}
+
+_locks: weakref.WeakValueDictionary[str, WriteLock] = weakref.WeakValueDictionary()
 
 
 def lock_for(path: Path) -> WriteLock:

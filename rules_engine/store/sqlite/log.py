@@ -30,10 +30,11 @@ from rules_engine.store.sqlite.failures import CommitUnknown
 from rules_engine.store.sqlite.nudges import POLL_MS, ROWS, WORK
 
 _KINDS: Final = {int(kind): kind for kind in Kind}
-_KEYS = tuple(f"$[{n}]" for n in range(11))
-_INSERT_MANY = (
-    "INSERT INTO event(seq, time_ms, kind, id, type, dedup, source, cause, chain, depth, body) SELECT "
-    + ", ".join(f"json_extract(value, '{key}')" for key in _KEYS)
+#: What differs from row to row; each json_extract under the lock counts.
+_COLUMNS: Final = ("kind", "id", "type", "dedup", "source", "cause", "chain", "depth", "body")
+_INSERT_MANY: Final = (
+    f"INSERT INTO event(seq, time_ms, {', '.join(_COLUMNS)}) SELECT ? + key, ?, "
+    + ", ".join(f"json_extract(value, '$[{n}]')" for n in range(len(_COLUMNS)))
     + " FROM json_each(?)"
 )
 _INSERT_ONE = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -82,8 +83,6 @@ def insert_rows(transaction: Transaction, end: LogEnd, events: Sequence[NewEvent
     """Append rows at the log's end, all with the time of its clock; the seq of the last one."""
     columns = [
         [
-            seq,
-            end.clock.log_ms,
             int(event.kind),
             event.id,
             event.type,
@@ -94,12 +93,13 @@ def insert_rows(transaction: Transaction, end: LogEnd, events: Sequence[NewEvent
             event.depth,
             event.body.decode(),
         ]
-        for seq, event in enumerate(events, end.head + 1)
+        for event in events
     ]
+    place = (end.head + 1, end.clock.log_ms)
     if len(columns) == 1:
-        transaction.sql.execute(_INSERT_ONE, columns[0])
+        transaction.sql.execute(_INSERT_ONE, (*place, *columns[0]))
     else:
-        transaction.sql.execute(_INSERT_MANY, (orjson.dumps(columns).decode(),))
+        transaction.sql.execute(_INSERT_MANY, (*place, orjson.dumps(columns).decode()))
     keep_clock(transaction, end.clock)
     transaction.nudge(ROWS)
     return end.head + len(events)
@@ -240,12 +240,18 @@ class SqliteLog:
         return [ReaderInfo(name, at, bool(pinned)) for name, at, pinned in self._database.rows(query)]
 
 
+def ends(sql: sqlite3.Connection) -> tuple[int, int]:
+    """The first and the last seq; zeros for an empty log. (`min` and `max` in one SELECT would scan it.)"""
+    found = sql.execute("SELECT (SELECT min(seq) FROM event), (SELECT max(seq) FROM event)").fetchone()
+    return found[0] or 0, found[1] or 0
+
+
 def held_at_limit(sql: sqlite3.Connection, row_limit: int | None) -> str | None:
     """The pinned reader that keeps all of a log which is at its limit (R21); None if all is well."""
     if row_limit is None:
         return None
-    first, head = sql.execute("SELECT min(seq), max(seq) FROM event").fetchone()
-    if first is None or head - first + 1 < row_limit:
+    first, head = ends(sql)
+    if not first or head - first + 1 < row_limit:
         return None
     query = "SELECT name FROM reader WHERE pinned AND position < ? ORDER BY position"
     found = sql.execute(query, (first,)).fetchone()
@@ -291,8 +297,8 @@ def _row(columns: tuple[Any, ...]) -> Row:
 
 def _seek(sql: sqlite3.Connection, time_ms: int) -> int:
     """Binary search: time never decreases along the log."""
-    low, high = sql.execute("SELECT min(seq), max(seq) FROM event").fetchone()
-    if low is None:
+    low, high = ends(sql)
+    if not low:
         return 0
     best = 0
     while low <= high:

@@ -29,21 +29,25 @@ def check(connection: sqlite3.Connection, path: Path) -> bool:
 
     `StoreNewer`, and `StoreError` if it is somebody else's.
     """
-    version, application = connection.execute(
-        "SELECT user_version, application_id FROM pragma_user_version, pragma_application_id"
-    ).fetchone()
-    if version and application != APPLICATION_ID:
+    # Tables first: they come together with the version, so whoever sees one of ours sees that too.
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version and connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise no_database(path, "it belongs to another program")
     if version > LATEST:
         raise StoreNewer(
             f"{path} was made by a newer version of rules-engine (schema {version}, this one knows {LATEST}):"
             " use that version"
         )
-    if version:
-        return True
-    if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+    if tables and not version:
         raise no_database(path, "it holds other tables")
-    return False
+    return bool(version)
+
+
+def check_version(connection: sqlite3.Connection, path: Path) -> None:
+    """In each transaction: whether the schema is still the one that was opened (R36)."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] != LATEST:
+        check(connection, path)
 
 
 def upgrade(connection: sqlite3.Connection) -> None:
