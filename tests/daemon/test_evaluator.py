@@ -307,6 +307,15 @@ def test_a_request_at_the_head_gets_a_place_and_a_time_of_its_own(store, engine,
     assert store.read(pinned.after - 1, 1).rows[0].kind is Kind.TICK
 
 
+def test_a_request_behind_a_few_waiting_rows_still_gets_the_present_time(store, engine, publish, clock, ask):
+    running = engine()
+    publish(12)
+    clock.now_ms += 5_000
+    ask(running, control.off("high_closes", "stop"))
+    (pinned,) = [c for c in store.controls(0, 100) if c.kind == "off"]
+    assert pinned.time_ms == clock.now_ms
+
+
 def test_two_requests_at_one_place_are_numbered(store, engine, settle):
     running = engine()
     for loop in ("high_closes", "long_high_alarms"):
