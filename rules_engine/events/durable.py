@@ -14,13 +14,14 @@ import time
 from uuid import uuid4
 
 from rules_engine.event import Row
+from rules_engine.events.failures import letter, log_failure
 from rules_engine.events.feed import HEARD_KINDS, PAGE_ROWS, Item
 from rules_engine.events.handler_call import Handler
 from rules_engine.events.latch import Latch
 from rules_engine.events.loop_tasks import CLEAN_UP_S
 from rules_engine.events.publication import Publication
 from rules_engine.events.statistics import HandlerStats
-from rules_engine.events.subscription import Surroundings, letter, log_failure
+from rules_engine.events.surroundings import Surroundings
 from rules_engine.store.port import Lease, StoreError
 
 log = logging.getLogger("rules_engine.events")

@@ -171,6 +171,16 @@ def schema_from(tables: ModuleType, name: str) -> EventSchema | None:
 
 
 @cache
+def shipped_catalogue() -> ModuleType:
+    """The generated tables of the shipped events.
+
+    A router asks for them when it is made: an import in the middle of publishing would hold the import lock
+    in one thread while another one forks, and the child would wait for it for ever.
+    """
+    return import_module("rules_engine.events.generated.catalogue")
+
+
+@cache
 def shipped_schema(name: str) -> EventSchema | None:
     """What the shipped catalogue declares for an event, None if it declares nothing."""
-    return schema_from(import_module("rules_engine.events.generated.catalogue"), name)
+    return schema_from(shipped_catalogue(), name)

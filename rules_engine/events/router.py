@@ -24,7 +24,7 @@ from rules_engine.events.handler_call import DEFAULT_TIMEOUT_S, Callback
 from rules_engine.events.lazy_store import LazyStore
 from rules_engine.events.letters import LetterBox
 from rules_engine.events.name_resolution import Vocabulary, shipped_vocabulary
-from rules_engine.events.payload_check import EventSchema, shipped_schema
+from rules_engine.events.payload_check import EventSchema, shipped_catalogue, shipped_schema
 from rules_engine.events.publication import Publication
 from rules_engine.events.publisher import Publisher, PublishOptions
 from rules_engine.events.registry import Listener, Registry
@@ -59,6 +59,7 @@ class UnifiedEventRouter:
         self.settings = config or settings()
         self.vocabulary = Vocabulary(*shipped_vocabulary())
         self.vocabulary.declare(name for stage in StageEvent for name in stage_types(stage))
+        shipped_catalogue()
         self.schemas: dict[str, EventSchema] = {}
         self.store = LazyStore(db if db is not None else self.settings.db, self.settings.durability, store)
         self._set_up()

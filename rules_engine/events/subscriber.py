@@ -14,7 +14,8 @@ from rules_engine.events.letters import LetterBox
 from rules_engine.events.registry import Listener, Registry
 from rules_engine.events.since import Since, position_of
 from rules_engine.events.statistics import Statistics
-from rules_engine.events.subscription import Subscription, Surroundings
+from rules_engine.events.subscription import Subscription
+from rules_engine.events.surroundings import Surroundings
 from rules_engine.events.watch import Watch
 from rules_engine.events.workers import Workers
 from rules_engine.store.port import Store, StoreError

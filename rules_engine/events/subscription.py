@@ -12,48 +12,23 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
 
 from rules_engine.event import Row
 from rules_engine.events import loop_tasks
-from rules_engine.events.errors import HandlerTimeout
+from rules_engine.events.failures import letter, log_failure
 from rules_engine.events.feed import HEARD_KINDS, PAGE_ROWS, Item
 from rules_engine.events.handler_call import Handler
 from rules_engine.events.latch import Latch
-from rules_engine.events.registry import Listener
 from rules_engine.events.statistics import HandlerStats
-from rules_engine.events.watch import Watch
-from rules_engine.events.workers import Workers
-from rules_engine.store.port import Letter, Store, StoreError
+from rules_engine.events.surroundings import Surroundings
+from rules_engine.store.port import StoreError
 
 log = logging.getLogger("rules_engine.events")
 
 MAX_QUEUED = 1_000
 #: So many calls of one sync handler may hang at a time; one more, and the subscription is closed.
 MAX_ABANDONED = 3
-
-
-class Log(Protocol):
-    """The position up to which rows are handed out, and the lock that holds it still."""
-
-    lock: threading.RLock
-    position: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What subscriptions need of their router."""
-
-    store: Callable[[], Store]
-    feed: Log
-    workers: Workers
-    watch: Watch
-    bury: Callable[[Letter], None]
-    #: Called when a subscription is over, whoever ended it.
-    closed: Callable[[Listener], None]
 
 
 class _Next(Enum):
@@ -335,10 +310,10 @@ class Subscription:
             mine = shift == self._shift
             self._shift += mine
         self._around.workers.lend()
-        self._finished(item, here, self.handler.timed_out(), self.handler.timeout_s)
         if too_many:
             log.error("%s hangs in %d threads: its subscription is closed", self.name, MAX_ABANDONED)
             self.close()
+        self._finished(item, here, self.handler.timed_out(), self.handler.timeout_s)
         if mine:
             self._start(None)
 
@@ -355,24 +330,3 @@ class Subscription:
 def _release(item: Item, here: bool) -> None:
     if item.publication is not None:
         item.publication.release(here=here)
-
-
-def letter(name: str, item: Item, error: BaseException, attempts: int) -> Letter:
-    """The dead letter of an event that a handler could not take."""
-    row = item.row
-    body = {"event_id": row.id, "event_type": row.type, "seq": row.seq, "payload": item.event()["payload"]}
-    return Letter("handler", name, f"{type(error).__name__}: {error}", attempts, body, row.time_ms)
-
-
-def log_failure(name: str, item: Item, error: BaseException) -> None:
-    """Say that a handler failed; with the way to its error, unless it was ended from outside."""
-    own = isinstance(error, Exception) and not isinstance(error, HandlerTimeout)
-    what = "" if own else f": {type(error).__name__} {error}".rstrip()
-    log.error(
-        "the handler %s failed on %s %s%s",
-        name,
-        item.row.type,
-        item.row.id,
-        what,
-        exc_info=error if own else None,
-    )

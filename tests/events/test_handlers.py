@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from rules_engine.event import Kind
 from rules_engine.events import durable as durables
 from rules_engine.events import subscription as subscriptions
 from rules_engine.events.event_router import Event, RunawayChain, UnifiedEventRouter, publish
 from rules_engine.events.handling import ChainBreaker
-from rules_engine.event import Kind
 from rules_engine.store.port import NewEvent, StoreError
 
 
@@ -278,7 +278,7 @@ def test_a09_a_sync_handler_may_return_an_awaitable(router: UnifiedEventRouter, 
     async def later(event: Event) -> None:
         heard.append(event.seq)
 
-    router.subscribe("MODEL_PROMOTED", lambda event: later(event))
+    router.subscribe("MODEL_PROMOTED", lambda event: later(event))  # noqa: PLW0108 - not async itself
     publish("MODEL_PROMOTED", {})
     assert heard == [1]
 

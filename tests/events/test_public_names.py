@@ -34,9 +34,10 @@ from rules_engine.store.port import Limits, StoreBusy
     [
         (
             "event_router",
-            """EventSource RouterEvent UnifiedEventRouter get_router reset_router publish publish_sync subscribe
-            unsubscribe validate_event_flow get_event_stats get_event_bus CoordinatorStats get_event_coordinator
-            start_coordinator stop_coordinator get_coordinator_stats""",
+            """EventSource RouterEvent UnifiedEventRouter get_router reset_router publish publish_sync
+            subscribe
+            unsubscribe validate_event_flow get_event_stats get_event_bus CoordinatorStats
+            get_event_coordinator start_coordinator stop_coordinator get_coordinator_stats""",
         ),
         (
             "data_events",
@@ -185,7 +186,8 @@ def test_a07_a_queue_of_its_own_database(tmp_path: Any, store: Any) -> None:
 
 
 def test_a16_each_legacy_form_warns_once(router: UnifiedEventRouter) -> None:
-    with pytest.warns(DeprecationWarning) as caught:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         for _ in range(3):
             EventBus()
             router.publish_sync("MODEL_PROMOTED", {})

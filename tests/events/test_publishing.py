@@ -433,14 +433,17 @@ def test_payloads_of_common_python_objects(store: Any) -> None:
     publish(
         "MODEL_PROMOTED",
         {
-            "path": Path("a/b"), "colour": Colour.RED, "set": {3, 1, 2}, "when": dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
+            "path": Path("a/b"), "colour": Colour.RED, "set": {3, 1, 2},
+            "when": dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
             "point": Point(x=1), "float": np.float32(0.5), "int": np.int64(7), "array": np.array([1, 2]),
             "tuple": (1, 2), "null": None, "flag": np.bool_(True), "event": DataEventType.ERROR,
         },
     )  # fmt: skip
     assert store.read(0, 1).rows[0].payload == {
-        "path": "a/b", "colour": "red", "set": [1, 2, 3], "when": "2026-01-01T00:00:00+00:00", "point": {"x": 1},
-        "float": 0.5, "int": 7, "array": [1, 2], "tuple": [1, 2], "null": None, "flag": True, "event": "error",
+        "path": "a/b", "colour": "red", "set": [1, 2, 3], "when": "2026-01-01T00:00:00+00:00",
+        "point": {"x": 1},
+        "float": 0.5, "int": 7, "array": [1, 2], "tuple": [1, 2], "null": None, "flag": True,
+        "event": "error",
     }  # fmt: skip
 
 
