@@ -244,6 +244,39 @@ def test_l25_clearing_leaves_a_hold_of_somebody_else(build, world):
     assert w.knob() == 1.0
 
 
+def test_l25_clearing_leaves_the_hold_of_another_latch_or_key(build, world):
+    def latch(name, on, value):
+        effects = (build.set(value, hold="active", key=(x.const("shared"),)),)
+        return build.loop(name, on=on, when=build.below(1.0), until=build.above(2.0), effects=effects)
+
+    w = world(build.plan(latch("one", "E", 0.5), latch("two", "F", 0.25), knobs=[build.knob()]))
+    w.send(0, 0.0)
+    w.send(1, 0.0, type="F")
+    w.send(2, 3.0)
+    assert w.knob(k="shared") == 0.25
+    w.send(3, 3.0, type="F")
+    assert w.knob(k="shared") == 1.0
+    w.send(4, 0.0, k="a")
+    w.send(5, 0.0, k="b")
+    w.send(6, 3.0, k="a")
+    assert w.knob(k="shared") == 0.5
+    w.send(7, 3.0, k="b")
+    assert w.knob(k="shared") == 1.0
+
+
+def test_l25_without_decay_the_base_stays(build, world):
+    loops = [
+        build.loop("hold", effects=(build.set(V, hold=HOUR),)),
+        build.loop("plain", on="F", effects=(build.set(V),)),
+    ]
+    w = world(build.plan(*loops, knobs=[build.knob()]))
+    w.send(0, 8.0, type="F")
+    w.send(0, 2.0)
+    w.tick(HOUR)
+    assert w.knob() == 8.0
+    assert knobs.knob_state(w.plan.knobs["rate"], w.state.get("knob:rate", ("a",)), START + HOUR).base == 8.0
+
+
 def test_l25_the_base_decays_under_the_hold(build, world):
     loops = [
         build.loop("hold", effects=(build.set(V, hold=HOUR),)),
