@@ -43,8 +43,7 @@ def open_store(chosen: Settings, *, create: bool = True) -> Store:
 
 
 def find_handlers(given: object) -> dict[str, Handler]:
-    """Handlers by action: from modules (or their names), marked functions, classes, instances, dicts; one
-    or several.
+    """Handlers by action, from one or several modules, their names, functions, classes, instances, dicts.
 
     Raises `HandlersError`.
     """

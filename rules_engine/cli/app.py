@@ -1,6 +1,4 @@
-"""The command line as a whole. Command modules are imported only when their command is called or help is
-asked for.
-"""
+"""The command line as a whole."""
 
 from __future__ import annotations
 

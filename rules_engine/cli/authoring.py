@@ -121,9 +121,10 @@ def print_errors(rules: RuleSet) -> None:
 
 
 def _without_known(findings: list[Diagnostic], baseline: Path) -> list[Diagnostic]:
-    """Findings that a baseline does not hold; without the file, all become known. Lines may move: a finding
-    is
-    known by code, file and message."""
+    """Findings that a baseline does not hold; without the file, all become known.
+
+    Lines may move: a finding is known by code, file and message.
+    """
     import json
 
     marks = [f"{finding.code.id} {finding.span.path} {finding.message}" for finding in findings]
@@ -139,7 +140,7 @@ def _without_known(findings: list[Diagnostic], baseline: Path) -> list[Diagnosti
 
 
 def handler_findings(rules: RuleSet, modules: list[Any]) -> list[Diagnostic]:
-    """Actions that no handler of the modules performs, and handlers that do not take what their action passes."""
+    """Actions that no handler of the modules performs, and handlers that do not fit their action."""
     from rules_engine.checks import handlers
     from rules_engine.daemon.handlers import collect
 
@@ -241,7 +242,7 @@ def codegen(
 ) -> None:
     """Generate Python (event types, payload models, emit functions) from declared events.
 
-    Without --rules that of the shipped catalogue, in a checkout; with --rules and --out that of your own events.
+    Without --rules that of the shipped catalogue, in a checkout; with --rules and --out of your own events.
     """
     from rules_engine.tools import codegen as generator
 

@@ -49,9 +49,7 @@ class Batch:
         return not self.rows and not self.change.controls and not self.change.answered
 
     def row(self, row: Row, decide: Callable[[Plan, State, Row], Decision]) -> None:
-        """Decide one row. A step that raises, which is our mistake, is a dead letter, and the next row
-        follows (R5).
-        """
+        """Decide one row. A step that raises, which is our mistake, becomes a dead letter (R5)."""
         self.change.position, self.change.time_ms = row.seq, row.time_ms
         self.rows += 1
         self.next_n = 0

@@ -1,8 +1,7 @@
 """What operators ask of the engine: how a request is written, and how its answer is kept.
 
 A request lies in the store's inbox until the evaluator pins it to a place in the log, in the commit in
-which it
-takes effect; what became of it is left as a fact for whoever asked.
+which it takes effect; what became of it is left as a fact for whoever asked.
 """
 
 from __future__ import annotations
@@ -44,9 +43,7 @@ def reload() -> Control:
 
 
 def answered(kept: object, answers: Mapping[int, str | None]) -> dict[str, str | None]:
-    """The fact that tells what became of requests: id to refusal, None for granted; the newest ones are
-    kept.
-    """
+    """What became of the newest requests: id to refusal, None for granted."""
     known = dict(kept) if isinstance(kept, dict) else {}
     known |= {str(number): text for number, text in answers.items()}
     return dict(sorted(known.items(), key=lambda item: int(item[0]))[-_KEPT_ANSWERS:])

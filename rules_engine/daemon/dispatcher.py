@@ -1,8 +1,8 @@
 """Performs owed actions: claims them, calls their handlers, settles how they ended.
 
-`turn` does what is due now and returns how long nothing else will be; it blocks only in the store. It runs
-in a
-thread of its own (`run`), away from every event loop, so no handler can keep a claim from being renewed.
+`turn` does what is due now and returns how long nothing else will be; it blocks only in the store. It
+runs in a thread of its own (`run`), away from every event loop, so no handler can keep a claim from being
+renewed.
 """
 
 from __future__ import annotations
@@ -73,9 +73,7 @@ class DispatchCounts:
 
 
 def steady_ms() -> float:
-    """Milliseconds of a clock that nobody sets; runs on while the machine sleeps where the system offers
-    it.
-    """
+    """Milliseconds of a clock that nobody sets, and that runs while the machine sleeps (if it can)."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)) * 1_000
 
 
@@ -134,9 +132,7 @@ class Dispatcher:
     # ---- the loop --------------------------------------------------------------------------------
 
     def run(self, stopping: threading.Event) -> None:
-        """Work until `stopping` is set. A store that is away is tried again; nothing that was done is
-        forgotten.
-        """
+        """Work until `stopping` is set. While the store is away, what was done is remembered."""
         trouble = ""
         while not stopping.is_set():
             self._wake.clear()

@@ -1,9 +1,9 @@
 """Reads rows, decides them over a fork of the state, commits all that follows in one transaction.
 
-`turn` does one batch. It blocks in the store only and runs in a thread of its own (`run`), away from every
-event loop. Memory takes a decision only after its commit returned (R2); a commit that is refused because
-another
-daemon took over ends the evaluator, any other trouble makes it read position and state again (R1, R6).
+`turn` does one batch. It blocks in the store only and runs in a thread of its own (`run`), away from
+every event loop. Memory takes a decision only after its commit returned (R2); a commit that is refused
+because another daemon took over ends the evaluator, any other trouble makes it read position and state
+again (R1, R6).
 """
 
 from __future__ import annotations
@@ -91,9 +91,7 @@ class Evaluator:
     # ---- beginning ---------------------------------------------------------------------------------
 
     def load(self, stored: Callable[[str], RuleSet | None]) -> None:
-        """Take up where the last daemon left: position, state, and the rule set in force (if it can still
-        run).
-        """
+        """Take up where the last daemon left: position, state, and the rules in force if they still run."""
         self._read_state()
         swap = self._last_swap()
         if swap is None:
@@ -130,7 +128,8 @@ class Evaluator:
 
     def begin(self, rules: RuleSet) -> Reload:
         """The rule set to start with. If it is not the one in force it is swapped in before another row is
-        decided: what waits in the log is for the new rules, and the first ones see the log from its first row.
+        decided: what waits in the log is for the new rules, and the first ones see the log from its first
+        row.
         """
         if self._plan is not None and rules.hash == self.active_hash:
             self._plan = rules.plan
@@ -145,9 +144,7 @@ class Evaluator:
     # ---- from other threads ------------------------------------------------------------------------
 
     def swap(self, rules: RuleSet) -> Future[dict[str, Any]]:
-        """Let this rule set decide from the next place on; the result tells what became of each loop's
-        state.
-        """
+        """Let this rule set decide from the next place on; the result tells what became of each loop."""
         one = _Swap(rules, Future())
         self._swaps.append(one)
         self.wake()
@@ -160,9 +157,7 @@ class Evaluator:
     # ---- the loop ----------------------------------------------------------------------------------
 
     def run(self, stopping: threading.Event) -> None:
-        """Work until `stopping` is set. Raises `Fenced` when another daemon took over, and what no waiting
-        mends.
-        """
+        """Work until `stopping` is set. Raises `Fenced` after a take-over, and what no waiting mends."""
         listener = threading.Thread(
             target=self._listen, args=(stopping,), name="rules-engine listener", daemon=True
         )
@@ -314,9 +309,7 @@ class Evaluator:
         return True
 
     def _skip(self, batch: Batch, error: Exception) -> None:
-        """Something decided is no JSON. Row by row then, until the one is found; that row decides nothing
-        (R5).
-        """
+        """Something decided is no JSON: go row by row until it is found; that row decides nothing (R5)."""
         if batch.rows == 0:
             raise StoreError(f"a request cannot be stored: {error}") from error
         if batch.rows > 1:
@@ -357,7 +350,7 @@ class Evaluator:
             self.on_reload_asked(number)
 
     def _tell_switches(self) -> None:
-        """Leave word of the loops that are switched off: `status` must not look through all cells for them."""
+        """Leave word of the loops that are off: `status` must not look through all cells for them."""
         loops = self._plan.loops if self._plan is not None else ()
         bodies = {loop.name: self._state.get(f"loop:{loop.name}", (), "off") for loop in loops}
         self._store.put_fact(facts.SWITCHED_OFF, {name: body for name, body in bodies.items() if body})

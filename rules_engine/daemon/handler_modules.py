@@ -14,12 +14,10 @@ from rules_engine.daemon.handlers import HandlersError
 
 
 def load_module(spec: str) -> Any:
-    """The module (or the attribute of it) that `spec` names: `pkg.module`, `path/to/file.py`, either with
-    `:attr`.
+    """The module (or attribute) that `spec` names: `pkg.module`, `path/to/file.py`, either with `:attr`.
 
-    The working folder is searched too, as `python -m` does. Raises `HandlersError`, which says shortly what
-    failed
-    and where, if it cannot be imported.
+    The working folder is searched too, as `python -m` does. Raises `HandlersError`, which says shortly
+    what failed and where, if it cannot be imported.
     """
     name, _, attribute = spec.partition(":")
     if not name:

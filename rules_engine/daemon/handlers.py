@@ -35,10 +35,9 @@ class ActionContext:
     """What a handler may know about the call it got, in a parameter named `context`.
 
     `idempotency_key` is the same for each attempt at one action and differs between actions: remember it
-    where
-    doing something twice would hurt. `loop` is empty when a knob's change drives the action. `event` is the
-    event that the loop fired on, `firing` the decision's id (`position.n`), `attempt` counts from 1. Past
-    `deadline` the attempt counts as failed.
+    where doing something twice would hurt. `loop` is empty when a knob's change drives the action.
+    `event` is the event that the loop fired on, `firing` the decision's id (`position.n`), `attempt`
+    counts from 1. Past `deadline` the attempt counts as failed.
     """
 
     idempotency_key: str
@@ -55,9 +54,7 @@ class ActionContext:
 
 
 def action(name: str) -> Callable[[F], F]:
-    """Marks a function, or a method of a handler class, as what performs the action `name`
-    (`Handler.verb`).
-    """
+    """Marks a function, or a method of a handler class, as what performs the action `Handler.verb`."""
     _check_name(name)
 
     def mark(function: F) -> F:

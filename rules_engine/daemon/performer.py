@@ -1,9 +1,7 @@
-"""Runs handlers so that none can harm another: plain functions in threads, `async` ones on loops of their
-own.
+"""Runs handlers so that none can harm another: plain functions in threads, `async` ones on own loops.
 
-Nothing here is awaited by the daemon. A handler that blocks its loop blocks the handlers of its own class;
-one
-that never ends is abandoned by the dispatcher, which counts it.
+Nothing here is awaited by the daemon. A handler that blocks its loop blocks the handlers of its own
+class; one that never ends is abandoned by the dispatcher, which counts it.
 """
 
 from __future__ import annotations

@@ -41,9 +41,7 @@ class Swaps(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """One attempt. `handover` is empty when nothing changed, `requests` are the ids of those who asked for
-    it.
-    """
+    """One attempt. `handover` is empty when nothing changed, `requests` are the ids of who asked for it."""
 
     ok: bool
     hash: str
@@ -53,9 +51,7 @@ class Reload:
 
 
 class Reloader:
-    """Watches the paths and reloads. `read` and `pause` (True: stop waiting, the daemon ends) can be given
-    by tests.
-    """
+    """Watches the paths and reloads. `pause` waits so many seconds; True ends the attempt."""
 
     def __init__(
         self,
@@ -108,9 +104,7 @@ class Reloader:
                 self.attempt()
 
     def watch(self) -> None:
-        """Wake `run` on each change of the file system, until `stop`; `run` finds changes without it, only
-        later.
-        """
+        """Wake `run` on each change of the file system, until `stop`. Without it `run` is only slower."""
         while not self._stopping.is_set():
             try:
                 there = [path for path in self._paths if path.exists()]

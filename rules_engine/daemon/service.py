@@ -43,9 +43,7 @@ class RulesRefused(Exception):
 
 @dataclass(frozen=True)
 class ServiceOptions:
-    """How a daemon runs. `watch`: reload when a rule file changes. `drain_ms`: patience with handlers at
-    the end.
-    """
+    """How a daemon runs. `watch`: reload on a change. `drain_ms`: patience with handlers at the end."""
 
     rules: tuple[Path, ...] = (Path("rules"),)
     batch_rows: int = 256
@@ -299,9 +297,7 @@ class Service:
             pass
 
     def stop(self) -> None:
-        """Drain and end: the batch at hand is finished, running handlers get `drain_ms`, the lease is given
-        back.
-        """
+        """Finish the batch at hand, give running handlers `drain_ms`, give back the lease, end."""
         self.request_stop()
         if self._reloader is not None:
             self._reloader.stop()

@@ -72,9 +72,7 @@ class DryRun:
         return self._last.seq
 
     def turn(self) -> tuple[int, list[Firing]]:
-        """Decide the next rows, or at the head of the log the timers that are overdue; how many rows, and
-        what fired.
-        """
+        """Decide the next rows, or at the head the overdue timers: how many rows, and what fired."""
         page = self._store.read(self._last.seq, _PAGE)
         rows = page.rows
         if not rows:

@@ -38,8 +38,8 @@ class Knobs:
     """The knobs of a database: `Knobs("events.db").get("exploration", "hex8_2p")`. Safe from any thread.
 
     A `KeyError` names the nearest knob where there is none of that name, and the keys where there is none
-    like that;
-    before a daemon has ever run there are no knobs. `StoreError` if the database cannot be read.
+    like that; before a daemon has ever run there are no knobs. `StoreError` if the database cannot be
+    read.
     """
 
     def __init__(self, db: str | PathLike[str] | None = None, *, store: Store | None = None) -> None:

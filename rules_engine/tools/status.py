@@ -14,9 +14,7 @@ RULES_ROLE = "rules"
 
 
 def status(store: Store) -> dict[str, Any]:
-    """Daemon, rules, log, readers, actions, knobs, last reload: a JSON object (see the commands'
-    reference).
-    """
+    """Daemon, rules, log, readers, actions, knobs, last reload, as JSON."""
     info = store.info()
     counts = store.action_counts()
     readers = [

@@ -124,7 +124,7 @@ def test_importing_the_package_is_cheap(here):
     """No parser, no pydantic, no asyncio: only what is asked for is imported."""
     program = (
         "import sys; before = set(sys.modules); import rules_engine; rules_engine.action;"
-        "print(sorted(m.partition('.')[0] for m in set(sys.modules) - before if not m.startswith('rules_engine')))"
+        "print(sorted(m.partition('.')[0] for m in set(sys.modules) - before))"
     )
     out = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=here

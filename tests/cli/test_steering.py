@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 STEERING = [
-    ["reload"], ["off", "high_closes", "--reason", "x"], ["on", "high_closes"], ["knobs", "set", "gain", "a", "1"],
-]  # fmt: skip
+    ["reload"],
+    ["off", "high_closes", "--reason", "x"],
+    ["on", "high_closes"],
+    ["knobs", "set", "gain", "a", "1"],
+]
 
 
 @pytest.mark.parametrize("arguments", STEERING, ids=" ".join)

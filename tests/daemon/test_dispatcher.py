@@ -59,8 +59,8 @@ class Bench:
             "depth": 2,
         }
         return OwedAction(
-            f"loop/{key}/7.{self.count}/0", f"{name.partition('.')[0]}/{key}", name, arguments, "loop", (key,),
-            7, self.count, self.clock(), retries, 10_000, 5_000, bound,
+            f"loop/{key}/7.{self.count}/0", f"{name.partition('.')[0]}/{key}", name, arguments, "loop",
+            (key,), 7, self.count, self.clock(), retries, 10_000, 5_000, bound,
         )  # fmt: skip
 
     def pass_time(self, ms: int) -> None:
