@@ -440,6 +440,17 @@ def test_a10_nothing_published_before_is_heard(router: UnifiedEventRouter, heard
     assert heard == [4]
 
 
+def test_a10_nor_what_lies_in_the_log_and_is_not_handed_out_yet(
+    router: UnifiedEventRouter, heard: Heard, store: Any
+) -> None:
+    router.subscribe("HOST_ONLINE", print)
+    with router.feed.lock:  # the tail has no chance to read what comes now
+        append_as_another_process(store, "MODEL_PROMOTED")
+        router.subscribe("MODEL_PROMOTED", lambda event: heard.append(event.seq))
+    publish("MODEL_PROMOTED", {})
+    assert heard.wait_for(1) == [2]
+
+
 @pytest.mark.parametrize(
     ("since", "expected"),
     [

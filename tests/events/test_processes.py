@@ -123,6 +123,30 @@ def test_a05_a_handler_started_by_the_last_line_completes(script: Script) -> Non
     assert sorted(done.stdout.split()) == ["home-1", "second-2", "thread-1"]
 
 
+def test_a05_a_handler_in_flight_at_the_last_line_completes(script: Script) -> None:
+    done = script("""
+        import asyncio
+        from rules_engine.events.event_router import get_router, publish
+
+        async def main():
+            started, home = asyncio.Event(), asyncio.get_running_loop()
+            async def in_flight(event):
+                started.set()
+                try:
+                    await asyncio.sleep(0.05)
+                    print("completed at home:", asyncio.get_running_loop() is home)
+                except asyncio.CancelledError:
+                    print("cancelled")
+                    raise
+            get_router().subscribe("MODEL_PROMOTED", in_flight)
+            publish("MODEL_PROMOTED", {})
+            await started.wait()
+
+        asyncio.run(main())
+    """)
+    assert done.stdout == "completed at home: True\n"
+
+
 def test_a05_a_handler_without_a_home_completes_before_the_process_ends(script: Script) -> None:
     done = script("""
         import asyncio
