@@ -217,6 +217,7 @@ async def test_a03_inside_a_handler_awaiting_means_durable_only(router: UnifiedE
     subscription = router.subscribe("MODEL_PROMOTED", answers)
     await publish("MODEL_PROMOTED", {"n": 1})
     await subscription.aclose()
+    assert subscription.stats.errors == 0
     assert inside
     assert all(receipt.stored for receipt in inside)
 
