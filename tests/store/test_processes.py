@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from rules_engine.store.port import Done, Duplicate, NewEvent, StoreBusy, Stored
-from rules_engine.store.sqlite import SqliteStore
+from rules_engine.store.sqlite import SqliteStore, migrations
 
 Opened = Callable[..., SqliteStore]
 MakeEvent = Callable[..., NewEvent]
@@ -112,13 +112,27 @@ def test_another_program_that_locks_the_database_is_no_riddle(
     assert ids(store) == ["a", "b"]
 
 
-def test_a_deleted_lock_file_is_made_again(opened: Opened, path: Path, event: MakeEvent) -> None:
-    store, other = opened(), opened()
+def test_a_deleted_lock_file_is_made_again_and_shared(
+    opened: Opened, path: Path, event: MakeEvent, child: Callable[..., Any]
+) -> None:
+    store = opened(lock_wait_s=0.1)
     store.append([event("a")])
     path.with_name("events.db-lock").unlink()
-    other.append([event("b")])
-    store.append([event("c")])
-    assert ids(store) == ["a", "b", "c"]
+
+    def work(say: Say) -> None:
+        mine = opened()
+        with mine._database._lock.in_process(1), mine._database._lock.between_processes(1):
+            say(os.getpid())
+            time.sleep(60)
+
+    slow = child(work)
+    pid = slow.hear()
+    with pytest.raises(StoreBusy, match=f"process {pid} has held"):
+        store.append([event("b")])
+    slow.signal(signal.SIGKILL)
+    slow.ended()
+    store.append([event("b")])
+    assert ids(store) == ["a", "b"]
 
 
 def test_closing_one_store_does_not_open_the_lock_of_another(
@@ -231,18 +245,35 @@ def test_no_claim_is_given_twice(opened: Opened, child: Callable[..., Any], engi
     assert sorted(performed) == list(range(1, 31))
 
 
-def test_opening_while_another_process_makes_the_database(
-    opened: Opened, path: Path, event: MakeEvent, child: Callable[..., Any]
+class _Late:
+    """A connection to a file in which somebody else makes the database after the nth statement."""
+
+    def __init__(self, path: Path, nth: int, make: Callable[[], object]) -> None:
+        self._sql = sqlite3.connect(path)
+        self._left = nth
+        self._make = make
+
+    def execute(self, statement: str) -> _Late:
+        self._found = self._sql.execute(statement).fetchall()
+        self._left -= 1
+        if self._left == 0:
+            self._make()
+        return self
+
+    def fetchone(self) -> Any:
+        return self._found[0]
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3])
+def test_a_database_that_is_just_being_made_is_never_taken_for_a_foreign_one(
+    opened: Opened, path: Path, event: MakeEvent, nth: int
 ) -> None:
-    for n in range(10):
-        place = path.parent / f"{n}" / "events.db"
-        making = child(lambda say, place=place: say(opened(place).append([event("a")])[0].seq))
-        heads = [0]
-        while not heads[-1]:
-            store = opened(place)
-            heads.append(store.info().head)
-            store.close()
-        assert heads[-1] == making.hear() == 1
+    path.parent.mkdir()
+    path.touch()
+    late: Any = _Late(path, nth, lambda: opened().append([event("a")]))
+    migrations.check(late, path)
+    assert opened().info().head == (nth < 3)
+    late._sql.close()
 
 
 def test_closed_stores_leave_no_descriptors(opened: Opened, path: Path, event: MakeEvent) -> None:
