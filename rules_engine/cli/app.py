@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from rules_engine.cli import authoring, observing, operating, replaying, steering
+from rules_engine.cli import authoring, dead_letters, observing, operating, replaying, steering
 from rules_engine.cli.output import guarded, say
 
 app = typer.Typer(
@@ -17,7 +17,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (authoring, operating, observing, replaying, steering):
+for module in (authoring, operating, observing, replaying, steering, dead_letters):
     module.register(app)
 
 

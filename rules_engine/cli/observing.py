@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rules_engine.cli.options import AsFormat, Db, Since, Until, moment_ms, nearest, open_existing
-from rules_engine.cli.output import CommandError, Format, console, json_line, note, print_json, say, table
+from rules_engine.cli.output import CommandError, Format, console, json_line, note, print_json, say
 
 if TYPE_CHECKING:
     from rules_engine.engine.decision import Firing
@@ -194,19 +194,6 @@ def print_knobs(name: str | None, format: Format, db: Path | None) -> None:
     if not records:
         note("no knobs: none is declared, or no daemon has loaded the rules into this database yet")
         return
+    from rules_engine.cli.status_page import knob_table
+
     console().print(knob_table(records))
-
-
-def knob_table(records: list[dict[str, Any]]) -> Any:
-    """Knobs for people."""
-    made = table("", "knob", "key", "value", "base", "held", right=("value", "base"))
-    for one in records:
-        held = {None: "", "while": "while active"}.get(one["hold"], f"until {one['until']}")
-        made.add_row(
-            one["knob"], "/".join(map(str, one["key"])), _short(one["value"]), _short(one["base"]), held
-        )
-    return made
-
-
-def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

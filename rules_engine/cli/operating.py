@@ -87,7 +87,7 @@ def _daemon(chosen: Settings, store: Store, handlers: list[str], *, once: bool, 
     try:
         server = serve_http(http, store, service) if http else None
         if server is not None:
-            log.info("watched", http=f"{http.rpartition(':')[0]}:{server.port}")
+            log.info("watched", http=server.address)
         log.info("running", db=str(chosen.db), rules=" ".join(map(str, chosen.rules)), **service.summary())
         service.wait()
     except ValueError as problem:

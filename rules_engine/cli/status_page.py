@@ -85,8 +85,6 @@ def _loops(console: Console, loops: list[dict[str, Any]]) -> None:
 
 
 def _knobs(console: Console, knobs: list[dict[str, Any]], moved: list[dict[str, Any]]) -> None:
-    from rules_engine.cli.observing import knob_table
-
     if moved:
         console.print(knob_table(moved))
     rest = len(knobs) - len(moved)
@@ -124,3 +122,18 @@ def _bytes(count: int) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1_000
     return f"{size:.1f} GB"
+
+
+def knob_table(records: list[dict[str, Any]]) -> Any:
+    """Knobs for people."""
+    made = table("", "knob", "key", "value", "base", "held", right=("value", "base"))
+    for one in records:
+        held = {None: "", "while": "while active"}.get(one["hold"], f"until {one['until']}")
+        made.add_row(
+            one["knob"], "/".join(map(str, one["key"])), _short(one["value"]), _short(one["base"]), held
+        )
+    return made
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -12,6 +12,8 @@ from rules_engine.engine.state import Fork, State
 from rules_engine.event import Row
 from rules_engine.store.port import Change, Letter, PinnedControl
 
+#: What decides before the first rule set is there.
+NO_RULES = Plan(hash="", events={}, loops=(), knobs={})
 _LONGEST_TRACEBACK = 8_000
 _LIMITS = {"depth": "events led to events too deep", "count": "one event led to too many"}
 

@@ -12,14 +12,12 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rules_engine.daemon.handlers import ActionContext, GiveUp, Handler
+from rules_engine.daemon.calls import bound_row, context_of
+from rules_engine.daemon.handlers import GiveUp, Handler
 from rules_engine.daemon.log import log
 from rules_engine.daemon.performer import Ended, Performer, Running
-from rules_engine.engine.decision import OwedAction
-from rules_engine.event import Event, Kind, Row
 from rules_engine.events.handling import current_row
 from rules_engine.store.port import Claim, Dead, Done, Retry, Store, StoreError
 
@@ -212,15 +210,7 @@ class Dispatcher:
         timeout_ms = action.timeout_ms or self._limits.default_timeout_ms
         handler = self._handlers[action.action]
         event = bound_row(action)
-        context = ActionContext(
-            idempotency_key=action.idempotency_key,
-            loop=action.loop,
-            key=action.key,
-            event=Event(event, dict(event.payload)),
-            firing=f"{action.position}.{action.n}",
-            attempt=claim.attempt,
-            deadline=datetime.now(UTC) + timedelta(milliseconds=timeout_ms),
-        )
+        context = context_of(claim, event, timeout_ms)
         try:
             arguments = handler.arguments(action.arguments, context)
         except GiveUp as problem:
@@ -328,23 +318,6 @@ class Dispatcher:
 
     def _forget(self, claim: Claim) -> None:
         self._attempts.pop(claim.id, None)
-
-
-def bound_row(action: OwedAction) -> Row:
-    """The event that led to an action, as the row it was in the log; for a driven knob, the change of it."""
-    bound = action.trigger
-    if "knob" in bound:
-        bound = {"type": f"change of {bound['knob']}", "payload": bound}
-    return Row(
-        seq=action.position,
-        time_ms=bound.get("time_ms", action.time_ms),
-        kind=Kind.EVENT,
-        id=bound.get("id", action.idempotency_key),
-        type=bound["type"],
-        payload=bound["payload"],
-        chain=bound.get("chain"),
-        depth=bound.get("depth", 0),
-    )
 
 
 def _class_of(action: str) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rules_engine.daemon import control, facts
-from rules_engine.daemon.batch import Batch
+from rules_engine.daemon.batch import NO_RULES, Batch
 from rules_engine.daemon.log import log
 from rules_engine.daemon.reloader import Reload
 from rules_engine.engine.control import ControlRefused, apply_control
@@ -354,7 +354,3 @@ class Evaluator:
         loops = self._plan.loops if self._plan is not None else ()
         bodies = {loop.name: self._state.get(f"loop:{loop.name}", (), "off") for loop in loops}
         self._store.put_fact(facts.SWITCHED_OFF, {name: body for name, body in bodies.items() if body})
-
-
-#: What decides before the first rule set is there.
-NO_RULES = Plan(hash="", events={}, loops=(), knobs={})

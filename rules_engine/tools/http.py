@@ -28,9 +28,9 @@ class StatusServer:
         threading.Thread(target=self._server.serve_forever, name="rules-engine http", daemon=True).start()
 
     @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(self._server.server_address[1])
+    def address(self) -> str:
+        """Where it listens, as `host:port`."""
+        return ":".join(map(str, self._server.server_address[:2]))
 
     def close(self) -> None:
         """Stop serving."""
