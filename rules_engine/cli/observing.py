@@ -184,15 +184,17 @@ def print_knobs(name: str | None, format: Format, db: Path | None) -> None:
     from rules_engine.tools.status import knob_records
 
     store = open_existing(db)
+    knobs = Knobs(store=store)
     try:
-        records = knob_records(Knobs(store=store), name)
+        records = knob_records(knobs, name)
     except KeyError as error:
         raise CommandError(str(error.args[0])) from None
     if format is Format.json:
         print_json({"version": 1, "knobs": records})
         return
     if not records:
-        note("no knobs: none is declared, or no daemon has loaded the rules into this database yet")
+        never = "no daemon has loaded rules with knobs into this database yet"
+        note(f"at default for every key: {name or ', '.join(knobs.names())}" if knobs.names() else never)
         return
     from rules_engine.cli.status_page import knob_table
 

@@ -108,6 +108,8 @@ def _actions(line: Any, document: dict[str, Any]) -> None:
     counts = document["actions"]
     style = "red" if counts["dead"] else ""
     line("actions", f"{counts['owed']} owed, {counts['claimed']} in hand, {counts['dead']} dead", style)
+    if document["waiting"]:
+        line("", "owed: " + ", ".join(f"{name} ({count})" for name, count in document["waiting"].items()))
     others = document["dead_letters"] - counts["dead"]
     if others > 0:
         line("", f"{others} other dead letter{'s' * (others != 1)}", "red")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from rules_engine.daemon import facts
@@ -11,6 +12,8 @@ from rules_engine.tools.records import time_text
 
 #: The role, and the reader, of the daemon.
 RULES_ROLE = "rules"
+#: So many owed actions and dead letters are looked at, the oldest and the newest.
+_LOOKED_AT = 1_000
 
 
 def status(store: Store) -> dict[str, Any]:
@@ -34,9 +37,10 @@ def status(store: Store) -> dict[str, Any]:
             "limits": list(info.limits),
         },
         "readers": readers,
+        "waiting": dict(Counter(action.action for action in store.owed(_LOOKED_AT))),
         "actions": {"owed": counts.owed, "claimed": counts.claimed, "dead": counts.dead},
         "knobs": knob_records(Knobs(store=store)),
-        "dead_letters": len(store.letters(1_000)),
+        "dead_letters": len(store.letters(_LOOKED_AT)),
     }
 
 
