@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from rules_engine.checks.registry import run_checks
@@ -81,11 +81,9 @@ def check_files(data: Mapping[str, bytes], unreadable: Iterable[Unreadable] = ()
     sources: dict[str, Source] = {}
     files: list[File] = []
     for path, text in own.items():
-        source, undecoded = decode(path, text)
-        file, malformed = parse(source)
-        sources[path] = source
+        sources[path], file, malformed = _parsed(path, text)
         files.append(file)
-        findings += undecoded + malformed
+        findings += malformed
 
     program, mistakes = check(files, catalogue.files, {**catalogue.sources, **sources})
     findings += mistakes
@@ -106,6 +104,14 @@ def check_files(data: Mapping[str, bytes], unreadable: Iterable[Unreadable] = ()
         file_count=len(data),
         unreadable=unreadable,
     )
+
+
+@lru_cache(maxsize=4096)
+def _parsed(path: str, text: bytes) -> tuple[Source, File, tuple[Diagnostic, ...]]:
+    """A file's tree. Remembered: of a large rule set, a reload reads again only what was edited."""
+    source, undecoded = decode(path, text)
+    file, malformed = parse(source)
+    return source, file, (*undecoded, *malformed)
 
 
 def read_files(paths: Iterable[str | os.PathLike[str]]) -> tuple[dict[str, bytes], list[Unreadable]]:

@@ -73,7 +73,8 @@ def replay(
         print_firing(firing)
     span = f", {time_text(seen.first_ms)} to {time_text(seen.last_ms)}" if seen.events else ""
     note(
-        f"{seen.events} event{'s' * (seen.events != 1)}, {len(firings)} firing{'s' * (len(firings) != 1)}{span}"
+        f"{seen.events} event{'s' * (seen.events != 1)}, {len(firings)} firing{'s' * (len(firings) != 1)}"
+        + span
     )
 
 
