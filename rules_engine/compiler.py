@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
+from graphlib import TopologicalSorter
 from itertools import product
 from typing import Any, Literal, get_args
 
@@ -68,9 +69,18 @@ def _event(event: p.EventDecl) -> EventPlan:
                 accept=_accept(field.type),
                 derived=read.expr(field.derived) if field.derived is not None else None,
             )
-            for field in event.fields.values()
+            for field in _derived_after_what_they_read(event.fields)
         ),
     )
+
+
+def _derived_after_what_they_read(declared: Mapping[str, p.FieldDecl]) -> list[p.FieldDecl]:
+    """The fields in an order that can be read: the checker has ruled out circles."""
+    reads = {
+        field.name: [node.field for node in _nodes(field.derived) if isinstance(node, p.FieldRead)]
+        for field in declared.values()
+    }
+    return [declared[name] for name in TopologicalSorter(reads).static_order()]
 
 
 def _accept(type: Type) -> Any:
@@ -110,7 +120,7 @@ class _ExpressionCompiler:
         """The closure of an expression."""
         match node:
             case p.Const():
-                return x.const(node.value)
+                return x.const(_held(node.value))
             case p.FieldRead():
                 return x.field(node.field, node.alias)
             case p.AliasKnown():
@@ -189,6 +199,11 @@ class _ExpressionCompiler:
     def memory(self, node: p.Expr) -> Expr:
         """The reading of a slot; only loops have memory."""
         raise AssertionError(f"{type(node).__name__} outside a loop, which the checker refuses")
+
+
+def _held(value: Any) -> Any:
+    """A constant as the engine can hold it: a number beyond 64 bit is unknown (L35)."""
+    return values.checked(value) if values.is_number(value) else value
 
 
 def _word_order(left: p.Expr, right: p.Expr) -> tuple[str, ...]:
@@ -299,7 +314,10 @@ class _LoopCompiler(_ExpressionCompiler):
         raise NotImplementedError(f"{type(node).__name__} does not run yet, and the checker refuses it")
 
     def _feed(self, event: str, filter: p.Expr | None) -> FeedPlan:
-        return FeedPlan(event, self._optional(filter), x.key_of(*(x.field(name) for name in self._loop.per)))
+        declared = self._program.events[event].fields.values()
+        own = {spelling: field.name for field in declared for spelling in field.spellings}
+        key = x.key_of(*(x.field(own.get(name, name)) for name in self._loop.per))
+        return FeedPlan(event, self._optional(filter), key)
 
     # -- effects
 
@@ -338,7 +356,7 @@ class _LoopCompiler(_ExpressionCompiler):
         """What the loop's conditions read, as written, so that a firing can say why."""
         found: dict[str, Expr] = {}
         for condition in _conditions(self._loop):
-            for node in _nodes(condition):
+            for node in _nodes(condition, of_trigger=True):
                 if isinstance(node, p.FieldRead | p.KnobRead | p.Aggregate | p.Prev | p.Streak):
                     found.setdefault(self._text(node), self.expr(node))
         return tuple(found.items())
@@ -364,14 +382,20 @@ def _conditions(loop: p.Loop) -> Iterator[p.Expr]:
     yield from (condition for condition in candidates if condition is not None)
 
 
-def _nodes(root: Any) -> Iterator[p.Expr]:
-    """All expressions in a piece of program, inner ones first; declarations named are not entered."""
+def _nodes(root: Any, *, of_trigger: bool = False) -> Iterator[p.Expr]:
+    """All expressions in a piece of program, inner ones first; declarations named are not entered.
+
+    `of_trigger`: only those read from the event that the loop has heard, not from one that feeds a window.
+    """
     if isinstance(root, tuple):
         for item in root:
-            yield from _nodes(item)
+            yield from _nodes(item, of_trigger=of_trigger)
     elif is_dataclass(root) and not isinstance(root, p.Knob | p.EventDecl | p.ActionDecl | Type):
+        elsewhere = of_trigger and isinstance(root, p.Aggregate)
         for field in fields(root):
-            yield from _nodes(getattr(root, field.name))
+            if elsewhere and (field.name in ("feed", "window") or root.feed is not None):
+                continue
+            yield from _nodes(getattr(root, field.name), of_trigger=of_trigger)
         if isinstance(root, p.Expr):
             yield root
 
@@ -385,4 +409,4 @@ def _fingerprint(value: Any) -> Any:
     if is_dataclass(value):
         inner = (getattr(value, f.name) for f in fields(value) if f.name not in ("span", "type"))
         return (type(value).__name__, *(_fingerprint(item) for item in inner))
-    return value
+    return type(value).__name__, value  # 1, 1.0 and true are equal, and mean different things

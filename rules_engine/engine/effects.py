@@ -66,6 +66,7 @@ class FiringDraft:
         body = knobs.release(plan, cell, self.frame.now_ms)
         old, new = cell["v"], knobs.value_of(plan, body)
         self.context.change_knob(plan, key, body, knobs.RELEASE, self.frame.now_ms, self.origin)
+        self.context.knobs.set_by_loop(knob, key, new)
         if old != new:
             self._note_set(plan, key, new)
 

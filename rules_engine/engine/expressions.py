@@ -350,10 +350,12 @@ def match_(subject: Expr | None, arms: Sequence[Arm]) -> Expr:
     otherwise: Expr | None = None
     unknown: Expr | None = None
     for test, value in arms:
-        if test == "else":
+        if test == "unknown":
+            unknown = unknown or value
+        elif otherwise is not None:
+            continue  # never reached
+        elif test == "else":
             otherwise = value
-        elif test == "unknown":
-            unknown = value
         else:
             tests.append((test, value))
 

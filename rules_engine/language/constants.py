@@ -14,8 +14,9 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "abs": abs,
     "floor": math.floor,
     "ceil": math.ceil,
-    "clamp": lambda value, low, high: max(low, min(high, value)),
+    "clamp": lambda value, low, high: None if low > high else max(low, min(high, value)),
 }
+_INT_END = 2**63
 
 
 def settled(expr: program.Expr) -> program.Expr:
@@ -33,12 +34,12 @@ def _value(expr: program.Expr) -> Any:
             return value
         case program.Unary(op="-", operand=operand):
             value = _number(operand)
-            return None if value is None else -value
+            return None if value is None else _held(-value)
         case program.Binary(op="+" | "-" | "*" | "/"):
             return _arithmetic(expr)
         case program.FunctionCall(function=function) if function in _FUNCTIONS:
             values = [_number(argument) for argument in expr.arguments]
-            return None if None in values else _FUNCTIONS[function](*values)
+            return None if None in values else _held(_FUNCTIONS[function](*values))
     return None
 
 
@@ -60,4 +61,11 @@ def _arithmetic(expr: program.Binary) -> Any:
         }[expr.op]()
     except OverflowError:
         return None
-    return value if math.isfinite(value) else None
+    return _held(value)
+
+
+def _held(value: Any) -> Any:
+    """The number if the engine can hold it: finite, a whole one within 64 bit."""
+    if isinstance(value, int):
+        return value if -_INT_END <= value < _INT_END else None
+    return value if value is not None and math.isfinite(value) else None

@@ -145,8 +145,11 @@ class _LoopChecker:
                 message, advice = f"`{self.item.name.text}` hears nothing", "add `on EVENT`"
                 self.names.findings.add(NO_TRIGGER.at(self.item.name.span, message, help=advice))
             return Heard(None, any_field=True)
+        aliases = self.names.event_aliases
         emitted = frozenset(
-            effect.event.text for effect in self.clauses.every_effect() if isinstance(effect, syntax.Emit)
+            aliases.get(effect.event.text, effect.event.text)
+            for effect in self.clauses.every_effect()
+            if isinstance(effect, syntax.Emit)
         )
         return hear(self.names, on, emitted, per.fields if per else ())
 

@@ -180,16 +180,17 @@ def own_key(scope: Scope, knob: program.Knob, name: syntax.Name) -> tuple[progra
     """The loop's own key of a knob, empty if that is all of it; None, with a finding, if there is none."""
     if scope.per is None or knob.per == scope.per or not knob.per:
         return ()
-    missing = [key for key in knob.per if key not in scope.per]
+    fields = scope.fields or {}
+    # A loop's key is by the fields' own names; a knob's may be by another spelling of them.
+    missing = [key for key in knob.per if (fields[key].name if key in fields else key) not in scope.per]
     if not missing:
-        fields = scope.fields or {}
         return tuple(
             program.FieldRead(name.span, fields[key].type, fields[key].name)
             if key in fields
             else unclear(name.span)
             for key in knob.per
         )
-    at_hand = [key for key in missing if key in (scope.fields or {})]
+    at_hand = [key for key in missing if key in fields]
     if len(knob.per) == 1:
         which = f"`{name.text}[{missing[0]}]`" if at_hand else f'`{name.text}["..."]`'
         advice = f"write `per {', '.join(knob.per)}` in the loop, or {which}, or `{name.text}[*]` for all"

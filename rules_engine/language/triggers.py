@@ -11,7 +11,7 @@ from rules_engine.language.catalog import did_you_mean, listed
 from rules_engine.language.diagnostics import Code, Related, Severity
 from rules_engine.language.expressions import Expressions
 from rules_engine.language.names import BAD_COUNT, Names
-from rules_engine.language.reading import UNKNOWN_FIELD
+from rules_engine.language.reading import FIELDS_DIFFER, UNKNOWN_FIELD
 from rules_engine.language.scope import FieldEntry, Scope, fields_of
 from rules_engine.language.source import Span
 from rules_engine.language.types import ANY, Base, Type
@@ -229,6 +229,10 @@ def check_key(names: Names, heard: Heard, name: syntax.Name) -> None:
         )
         advice = did_you_mean(name.text, shared, otherwise)
         names.findings.add(UNKNOWN_FIELD.at(name.span, message, help=advice))
+    elif entry.conflict:
+        message = f"`{name.text}` cannot be the key: {entry.conflict}"
+        advice = "declare it alike in these events, or hear them in loops of their own"
+        names.findings.add(FIELDS_DIFFER.at(name.span, message, help=advice))
     elif entry.type.base not in _KEYS:
         message = f"`{name.text}` is {entry.type.known()}, by which no loop can be kept apart"
         advice = "key by a text, a whole number, or true and false"
