@@ -391,13 +391,17 @@ def _nodes(root: Any, *, of_trigger: bool = False) -> Iterator[p.Expr]:
         for item in root:
             yield from _nodes(item, of_trigger=of_trigger)
     elif is_dataclass(root) and not isinstance(root, p.Knob | p.EventDecl | p.ActionDecl | Type):
-        elsewhere = of_trigger and isinstance(root, p.Aggregate)
+        elsewhere = _of_other_events(root) if of_trigger and isinstance(root, p.Aggregate) else ()
         for field in fields(root):
-            if elsewhere and (field.name in ("feed", "window") or root.feed is not None):
-                continue
-            yield from _nodes(getattr(root, field.name), of_trigger=of_trigger)
+            if field.name not in elsewhere:
+                yield from _nodes(getattr(root, field.name), of_trigger=of_trigger)
         if isinstance(root, p.Expr):
             yield root
+
+
+def _of_other_events(window: p.Aggregate) -> tuple[str, ...]:
+    """The parts of an aggregate that are read from events which the loop does not hear."""
+    return ("feed", "window") if window.feed is None else ("feed", "window", "sample")
 
 
 def _fingerprint(value: Any) -> Any:
