@@ -107,9 +107,21 @@ def coloured_errors() -> bool:
 def guarded(command: Callable[[], Any]) -> int:
     """Run a whole command line and return its exit code; whatever goes wrong becomes a message."""
     try:
-        command()
+        code = _outcome(command)
         sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough. Python would complain again when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return FINE
+    return code
+
+
+def _outcome(command: Callable[[], Any]) -> int:
+    try:
+        command()
     except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # typer makes an exit code of it
+            raise end.__context__ from None
         return _code(end)
     except CommandError as problem:
         error(str(problem), problem.hint)
@@ -118,9 +130,7 @@ def guarded(command: Callable[[], Any]) -> int:
         note("interrupted")
         return CANNOT
     except BrokenPipeError:
-        # The reader (head, less) has seen enough. Python would complain again when it closes the stream.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FINE
+        raise
     except Exception as problem:  # noqa: BLE001 - no traceback reaches a user
         return _expected(problem)
     return FINE
