@@ -33,6 +33,7 @@ _RUNNING = "running.pid"  #: is there while a demo runs in a folder
 _DAEMON_START_SECONDS = 20.0
 _STOP_SECONDS = 10.0
 _REFRESH_SECONDS = 0.25
+_MOST_RESTARTS = 5  #: a daemon that is killed is started again, so often at most
 
 
 class _Stop(Exception):
@@ -123,7 +124,7 @@ def _run(console: Console, settings: RunSettings, *, rules: bool) -> int:
             daemon = children.start("daemon", _daemon_command(settings), settings)
             _wait_for_daemon(daemon, observer, settings)
         pipeline = children.start("pipeline", _pipeline_command(settings, rules=rules), settings)
-        ended = _watch(console, observer, settings, [pipeline, *([daemon] if daemon else [])], rules=rules)
+        ended = _watch(console, observer, settings, pipeline, daemon)
         if daemon:
             _stop(daemon)
         _stop(pipeline)
@@ -165,9 +166,35 @@ def _greet(console: Console, settings: RunSettings, *, rules: bool) -> None:
 class _Child:
     """A process of ours with its log file."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, name: str, command: list[str], settings: RunSettings) -> None:
         self.name = name
-        self.process = process
+        self.restarts = 0
+        self._command = command
+        self._folder = settings.folder
+        self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        """Start it: it logs into the run's folder and takes no signals of the terminal."""
+        env = os.environ | {
+            "RULES_ENGINE_DB": str(self._folder / "events.db"),
+            "RULES_ENGINE_DURABILITY": "normal",
+            "OPENBLAS_NUM_THREADS": "1",
+            "OMP_NUM_THREADS": "1",
+            "MKL_NUM_THREADS": "1",
+        }
+        with (self._folder / f"{self.name}.log").open("ab") as log:
+            return subprocess.Popen(  # noqa: S603 - our own interpreter and modules
+                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=env,
+                cwd=self._folder, start_new_session=True,
+            )  # fmt: skip
+
+    def restart_if_killed(self) -> bool:
+        """Start it again if a signal ended it, so that it goes on where it was. Whether that was so."""
+        if (self.process.poll() or 0) >= 0 or self.restarts >= _MOST_RESTARTS:
+            return False
+        self.restarts += 1
+        self.process = self._start()
+        return True
 
 
 class _Children:
@@ -177,20 +204,8 @@ class _Children:
         self.all: list[_Child] = []
 
     def start(self, name: str, command: list[str], settings: RunSettings) -> _Child:
-        """Start a process that logs into the run's folder and takes no signals of the terminal."""
-        env = os.environ | {
-            "RULES_ENGINE_DB": str(settings.folder / "events.db"),
-            "RULES_ENGINE_DURABILITY": "normal",
-            "OPENBLAS_NUM_THREADS": "1",
-            "OMP_NUM_THREADS": "1",
-            "MKL_NUM_THREADS": "1",
-        }
-        with (settings.folder / f"{name}.log").open("wb") as log:
-            process = subprocess.Popen(  # noqa: S603 - our own interpreter and modules
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=env,
-                cwd=settings.folder, start_new_session=True,
-            )  # fmt: skip
-        child = _Child(name, process)
+        """Start one more."""
+        child = _Child(name, command, settings)
         self.all.append(child)
         return child
 
@@ -276,27 +291,34 @@ def _last_line(path: Path) -> str:
 
 
 def _watch(
-    console: Console, observer: Observer, settings: RunSettings, children: list[_Child], *, rules: bool
+    console: Console, observer: Observer, settings: RunSettings, pipeline: _Child, daemon: _Child | None
 ) -> bool:
-    """Show the run until its first process ends. Returns whether that was the pipeline, ending well."""
+    """Show the run until its first process ends. Returns whether that was the pipeline, ending well.
+
+    A daemon that somebody kills is started again on the same database: nothing is lost, and the run goes on.
+    """
     began = time.monotonic()
-    pipeline = children[0].process
     plain = PlainView(console)
 
     def running() -> bool:
-        return all(child.process.poll() is None for child in children)
+        if daemon is not None and daemon.restart_if_killed():
+            console.print(
+                f"{time.monotonic() - began:5.1f} s  the daemon was killed; it goes on where it was",
+                highlight=False,
+            )
+        return all(child is None or child.process.poll() is None for child in (pipeline, daemon))
 
     if console.is_terminal:
         with Live(console=console, refresh_per_second=4, screen=False) as live:
             while running():
                 observer.refresh()
-                live.update(screen(observer, settings, time.monotonic() - began, rules=rules))
+                live.update(screen(observer, settings, time.monotonic() - began, rules=daemon is not None))
                 time.sleep(_REFRESH_SECONDS)
             observer.refresh()
-            live.update(screen(observer, settings, time.monotonic() - began, rules=rules))
+            live.update(screen(observer, settings, time.monotonic() - began, rules=daemon is not None))
     else:
         while running():
             observer.refresh()
             plain.show(observer, time.monotonic() - began)
             time.sleep(_REFRESH_SECONDS)
-    return pipeline.poll() == 0
+    return pipeline.process.poll() == 0

@@ -136,10 +136,5 @@ def _files(console: Console, settings: RunSettings, *, rules: bool) -> None:
     )
     if rules:
         _line(console, f"The rules as they ran are in {folder}/rules. Look closer with:")
-        for command in (
-            "status",
-            "firings",
-            "why velocity_rebalances_priorities " + settings.configs[0],
-            "knobs",
-        ):
+        for command in ("status", "firings", "knobs"):
             _line(console, f"rules-engine {command} --db {folder}/events.db", 4)

@@ -15,9 +15,12 @@ from typing import Any
 
 import pytest
 
+from rules_engine import store as stores
 from rules_engine.demo.live_view import sparkline, times
 from rules_engine.demo.observer import number
 from rules_engine.demo.session import run_demo
+from rules_engine.pipeline import load
+from rules_engine.tools.replay import replay, rows_of
 
 
 @pytest.mark.parametrize(
@@ -68,6 +71,14 @@ def running(folder: Path) -> list[str]:
     return found
 
 
+def daemon_of(folder: Path) -> int:
+    """The process id of the daemon that runs in a folder."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and f"run\0--rules\0{folder}" in (entry / "cmdline").read_text():
+            return int(entry.name)
+    pytest.fail("no daemon runs")
+
+
 @pytest.mark.system
 def test_a_short_run_with_a_regression_is_rolled_back(tmp_path: Path) -> None:
     folder, out = tmp_path / "demo", io.StringIO()
@@ -103,6 +114,33 @@ def test_a_run_that_is_stopped_leaves_nothing_running(tmp_path: Path) -> None:
     assert demo.returncode == 130
     assert told.endswith("stopped\n")
     assert running(folder) == []
+
+
+@pytest.mark.system
+def test_a_daemon_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    code = (
+        "import sys, pathlib; from rules_engine.demo.session import run_demo;"
+        f"sys.exit(run_demo(minutes=0.12, folder=pathlib.Path({str(folder)!r})))"
+    )
+    demo = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 20
+    while not (folder / "models").exists() and time.monotonic() < deadline and demo.poll() is None:
+        time.sleep(0.05)
+    os.kill(daemon_of(folder), signal.SIGKILL)
+    told, _ = demo.communicate(timeout=40)
+    assert demo.returncode == 0, told
+    assert "the daemon was killed; it goes on where it was" in told
+
+    store = stores.open(folder / "events.db", create=False)
+    live = [record.firing for record in store.firings(limit=10_000)]
+    plan = load(folder / "rules").plan
+    assert plan is not None
+    assert live == list(replay(plan, rows_of(store)))
+    assert len(live) > 5
+    counts = store.action_counts()
+    store.close()
+    assert (counts.claimed, counts.dead) == (0, 0)
 
 
 def test_sparklines_keep_ends_and_width() -> None:
