@@ -25,6 +25,7 @@ def set_up_logging(level: str, *, colour: bool | None = None) -> None:
     if colour is None:
         colour = sys.stderr.isatty()
     logging.basicConfig(stream=sys.stderr, level=level, format=_PLAIN)
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # each change is told by what it led to
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

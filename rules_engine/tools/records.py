@@ -12,6 +12,7 @@ from rules_engine.engine.decision import Firing
 from rules_engine.event import Kind, Row
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_SECOND = 253_402_300_799
 
 
 class BadRecord(ValueError):
@@ -35,6 +36,8 @@ def time_from(value: object) -> int:
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return (moment - _EPOCH) // timedelta(milliseconds=1)
     if isinstance(value, int | float) and not isinstance(value, bool):
+        if not 0 <= value <= _LAST_SECOND:
+            raise ValueError(f"{value!r} seconds since 1970 is no time before the year 10000")
         return round(value * 1000)
     raise ValueError(f"a time is ISO 8601 text or seconds since 1970, not {value!r}")
 
@@ -102,7 +105,7 @@ def _row(record: object, number: int, names: Mapping[str, str], last_seq: int, l
     try:
         time_ms = max(last_ms, time_from(record.get("time", last_ms / 1000)))
         kind = Kind[str(record.get("kind", "event")).upper()]
-        seq = int(record.get("seq") or last_seq + 1)
+        seq, depth = int(record.get("seq") or last_seq + 1), int(record.get("depth") or 0)
     except KeyError:
         raise BadRecord(f'line {number}: "kind" is event, emitted, tick or outcome') from None
     except (ValueError, TypeError, OverflowError) as error:
@@ -117,5 +120,5 @@ def _row(record: object, number: int, names: Mapping[str, str], last_seq: int, l
         source=str(record.get("source") or ""),
         cause=record.get("cause"),
         chain=record.get("chain"),
-        depth=int(record.get("depth") or 0),
+        depth=depth,
     )
