@@ -17,7 +17,7 @@ from rules_engine.engine.decision import Cause, Firing, Reason
 from rules_engine.engine.effects import FiringDraft
 from rules_engine.engine.expressions import reads_of
 from rules_engine.engine.frame import Frame
-from rules_engine.engine.plan import EffectPlan, Expr
+from rules_engine.engine.plan import EffectPlan, Expr, SetPlan
 from rules_engine.engine.schedule import TimedLoop
 from rules_engine.engine.values import moment
 
@@ -238,7 +238,10 @@ class Evaluation(TimedLoop):
 
     def fail(self, bound: Bound) -> None:
         """An action was given up: the `failed` block, with the event that the firing was bound to (L31)."""
-        self._fire("failed", self.loop.plan.failed, self.frame_of(bound), bound, origin_of(bound))
+        effects = self.loop.plan.failed
+        if "a" not in self.cell:  # the latch is over: nothing can be held while it is active
+            effects = tuple(e for e in effects if not (isinstance(e, SetPlan) and e.hold == "active"))
+        self._fire("failed", effects, self.frame_of(bound), bound, origin_of(bound))
 
     def _because(self, frame: Frame) -> dict[str, Any]:
         """What the firing was decided by; every `with` has its value from here on (L7)."""

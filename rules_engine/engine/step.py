@@ -271,11 +271,13 @@ class Step:
     def _outcome(self, row: Row) -> None:
         """An action was given up: `failed` runs once per firing, if its loop is still there (L31, R26)."""
         payload = row.payload
-        loop = self.runtime.loops.get(payload.get("loop", ""))
-        trigger = payload.get("trigger")
+        name, trigger, parts = payload.get("loop"), payload.get("trigger"), payload.get("key")
+        loop = self.runtime.loops.get(name) if isinstance(name, str) else None
         if loop is None or not loop.plan.failed or not isinstance(trigger, dict) or trigger.get("failed"):
             return
-        key = tuple(payload.get("key") or ())
+        key = tuple(parts) if isinstance(parts, list | tuple) else ()
+        if len(key) != len(loop.per) or not usable(key):
+            return
         context = self.context
         context.knobs.next_event()
         context.next_loop()
