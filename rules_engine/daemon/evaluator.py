@@ -131,8 +131,9 @@ class Evaluator:
         decided: what waits in the log is for the new rules, and the first ones see the log from its first
         row.
         """
-        if self._plan is not None and rules.hash == self.active_hash:
+        if self._plan is not None and rules.plan is not None and rules.hash == self.active_hash:
             self._plan = rules.plan
+            runtime_of(self._plan).firings_per_minute = self._max_firings_per_minute
             return Reload(True, rules.hash, rules)
         if not self._time_ms:
             self._store.tick(self._lease, self._store.now_ms())  # an empty log has no time yet
@@ -273,7 +274,9 @@ class Evaluator:
         pinned = batch.pin(control.SWAP, {"hash": swap.rules.hash})
         try:
             runtime_of(plan).firings_per_minute = self._max_firings_per_minute
-            decision, report = handover(self._plan, plan, self._state, pinned.after, pinned.time_ms)
+            decision, report = handover(
+                self._plan, plan, self._state, pinned.after, pinned.time_ms, pinned.n
+            )
         except Exception as error:  # noqa: BLE001 - told to whoever asked for the swap
             self._swaps.popleft()
             swap.done.set_exception(error)

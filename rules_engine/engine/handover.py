@@ -23,6 +23,7 @@ from rules_engine.engine.timers import FORGET, timers_of
 
 #: How long state of a removed loop or knob is kept.
 KEPT_MS = 24 * 3_600_000
+#: Firings are numbered from here, each handover at a place half-way between two requests (see control).
 _FIRST_N = 500_000
 
 
@@ -43,14 +44,16 @@ class Handover:
 
 
 def handover(
-    old: Plan | None, new: Plan, state: State, position: int, time_ms: int
+    old: Plan | None, new: Plan, state: State, position: int, time_ms: int, n: int = 0
 ) -> tuple[Decision, Handover]:
-    """Fit the state to a new rule set, taking effect after row `position`. `old` None: none is known.
+    """Fit the state to a new rule set, taking effect after row `position` as the `n`th thing there.
+
+    `old` None: none is known.
 
     The decision may release knobs that a removed or reset loop held; loops of the new set hear of it.
     """
     context = Context(runtime_of(new), state, position, time_ms)
-    context.n = context.changes = _FIRST_N
+    context.n = context.changes = _FIRST_N * (2 * n + 1)
     fate: dict[str, list[str]] = {word: [] for word in ("kept", "rejudged", "reset", "added", "removed")}
     known = _known(state, old)
     for loop in context.runtime.loops.values():
