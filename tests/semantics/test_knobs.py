@@ -67,6 +67,12 @@ def test_l24_a_step_is_over_at_exactly_its_time(run, at, value):
     )
 
 
+@pytest.mark.parametrize(("at", "value"), [(M - 1, None), (M, 3.0)])
+def test_l24_each_step_looks_back_over_its_own_time(run, at, value):
+    text = knob("step up 1 per 1m step down 9 per 1h")
+    assert dial(run, text, a(0, x=2), a(at, x=9))[1:] == ([] if value is None else [(at, value)])
+
+
 def test_l24_a_step_up_leaves_the_way_down_free_and_the_reverse(run):
     up = dial(run, knob("step up 1 per 1m", "in 0..10 = 5"), a(0, x=0), a(1, x=9))
     assert up == [(0, 0.0), (1, 1.0)]
