@@ -169,6 +169,25 @@ def value(run):
 
 
 @pytest.fixture(scope="session")
+def wrong(run):
+    """`wrong(table)`: of rows (expression, fields of an event A, expected value) those that give another."""
+
+    def wrong(table: list[tuple[str, dict[str, Any], Any]]) -> list[tuple[Any, ...]]:
+        locals_ = "\n".join(f"with z{n} = {expression}" for n, (expression, _, _) in enumerate(table))
+        names = ", ".join(f"z{n}" for n in range(len(table)))
+        text = f'loop one "r" on A\n{locals_}\nemit OUT {{ l: [{names}] }}'
+        found = run(text, *[(n, "A", fields) for n, (_, fields, _) in enumerate(table)])
+        given = [payload["l"][n] for n, payload in enumerate(found.emitted)]
+        return [
+            (expression, fields, value)
+            for (expression, fields, expected), value in zip(table, given, strict=True)
+            if (value, isinstance(value, bool)) != (expected, isinstance(expected, bool))
+        ]
+
+    return wrong
+
+
+@pytest.fixture(scope="session")
 def findings():
     """The codes of all errors and warnings in a text."""
 
