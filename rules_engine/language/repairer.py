@@ -59,10 +59,11 @@ class Repairer:
             machine.at += 1
 
     def _text(self, token: Token) -> str:
-        """The text from a token to the end of its line."""
+        """The text from a token to the end of its line, or of what is to be read."""
         text = self.machine.source.text
-        end = text.find("\n", token.start, token.start + 1000)
-        return text[token.start : end if end >= 0 else token.start + 1000]
+        last = min(token.start + 1000, self.machine.tokens[-1].start)
+        end = text.find("\n", token.start, last)
+        return text[token.start : end if end >= 0 else last]
 
     def _spoil(self, token: Token) -> None:
         self.machine.builder.spoiled.append(token.start)

@@ -80,6 +80,13 @@ def test_any_piece_of_text_is_answered_as_an_expression(text: str, data: st.Data
         assert start <= finding.span.start <= end + 1
 
 
+@pytest.mark.parametrize("behind", ["!", "// a", "/* a */", "'a'", "&&"])
+def test_what_stands_behind_a_piece_of_text_is_no_part_of_it(behind: str) -> None:
+    expr, findings = parse_expression(Source("case.loop", f"x {behind}"), 2, 2)
+    assert expr is None
+    assert [finding.span.start for finding in findings] == [2]
+
+
 # ---- sizes ---------------------------------------------------------------------------------------
 
 
