@@ -274,9 +274,7 @@ class Evaluator:
         pinned = batch.pin(control.SWAP, {"hash": swap.rules.hash})
         try:
             runtime_of(plan).firings_per_minute = self._max_firings_per_minute
-            decision, report = handover(
-                self._plan, plan, self._state, pinned.after, pinned.time_ms, pinned.n
-            )
+            decision, report = handover(self._plan, plan, self._state, pinned.after, pinned.time_ms, pinned.n)
         except Exception as error:  # noqa: BLE001 - told to whoever asked for the swap
             self._swaps.popleft()
             swap.done.set_exception(error)
