@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import io
+from typing import Any
+
 import typer
 
 from rules_engine.cli import authoring, dead_letters, observing, operating, replaying, steering
-from rules_engine.cli.output import guarded, say
+from rules_engine.cli.output import CANNOT, guarded, note, say
+
+#: A command line that is none; Typer has no name of its own for it.
+_UsageError: Any = typer.BadParameter.__base__
 
 app = typer.Typer(
     name="rules-engine",
@@ -45,5 +51,14 @@ def run(arguments: list[str]) -> int:
 
 
 def _invoke(arguments: list[str]) -> None:
-    result = app(args=arguments, prog_name="rules-engine", standalone_mode=True)
-    del result
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("rules-engine", arguments) as context:
+            command.invoke(context)
+    except typer.Exit as end:
+        raise SystemExit(end.exit_code) from None
+    except _UsageError as problem:
+        text = io.StringIO()
+        problem.show(text)
+        note(text.getvalue().rstrip("\n"))  # what was typed is in it
+        raise SystemExit(CANNOT) from None

@@ -102,7 +102,9 @@ def _print_findings(rules: RuleSet, findings: list[Diagnostic], format: LintForm
     elif format is LintFormat.github:
         say(rendering.as_github(findings, rules.sources).rstrip("\n"))
     else:
-        say(rendering.as_text(findings, rules.sources, color=coloured()).rstrip("\n"))
+        if rules.unreadable and not findings:
+            return  # nothing was found because nothing was read
+        say(rendering.as_text(findings, rules.sources, color=coloured()).rstrip("\n"), styled=True)
         if rules.program is not None:
             files, loops = rules.file_count, len(rules.program.loops)
             note(f"{files} file{'s' * (files != 1)}, {loops} loop{'s' * (loops != 1)}")
@@ -115,7 +117,7 @@ def print_errors(rules: RuleSet) -> None:
 
     errors = [finding for finding in rules.diagnostics if finding.severity is Severity.ERROR]
     if errors:
-        note(rendering.as_text(errors, rules.sources, color=coloured_errors()).rstrip("\n"))
+        note(rendering.as_text(errors, rules.sources, color=coloured_errors()).rstrip("\n"), styled=True)
     for unreadable in rules.unreadable:
         error(f"{unreadable.path}: {unreadable.message}", "give files or folders that hold .loop files")
 

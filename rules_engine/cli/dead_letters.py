@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rules_engine.store.port import Letter, Store
 
 _LETTERS = 10_000
+_GREATEST_ID = 2**63 - 1
 
 dead_letters = typer.Typer(help="Actions, events and steps that were given up.", no_args_is_help=True)
 
@@ -66,7 +67,7 @@ def show_letter(number: Id, format: AsFormat = Format.text, db: Db = None) -> No
 
 @dead_letters.command("retry")
 def retry_letter(
-    numbers: Annotated[list[int] | None, typer.Argument(metavar="ID...")] = None,
+    numbers: Annotated[list[int] | None, typer.Argument(metavar="ID...", max=_GREATEST_ID)] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every action among them.")] = False,
     db: Db = None,
 ) -> None:
@@ -76,7 +77,7 @@ def retry_letter(
 
 @dead_letters.command("drop")
 def drop_letter(
-    numbers: Annotated[list[int] | None, typer.Argument(metavar="ID...")] = None,
+    numbers: Annotated[list[int] | None, typer.Argument(metavar="ID...", max=_GREATEST_ID)] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every one.")] = False,
     db: Db = None,
 ) -> None:
@@ -88,7 +89,13 @@ def _settle(db: Path | None, numbers: list[int] | None, all_: bool, *, retry: bo
     store = open_existing(db)
     if bool(numbers) == all_:
         raise CommandError("say which: give ids, or --all", "`rules-engine dead-letters list` shows them")
-    chosen = numbers or [one.id for one in store.letters(_LETTERS) if not retry or one.kind == "action"]
+    there = {one.id: one.kind for one in store.letters(_LETTERS)}
+    chosen = numbers or [number for number, kind in there.items() if not retry or kind == "action"]
+    for number in chosen:
+        if number not in there and len(there) < _LETTERS:  # before any of them is settled
+            raise CommandError(
+                f"there is no dead letter {number}", "`rules-engine dead-letters list` shows them"
+            )
     for number in chosen:
         if not store.settle(number, retry=retry, now_ms=store.now_ms()):
             raise CommandError(

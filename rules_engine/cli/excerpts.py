@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rules_engine.language.source import Source, Span
 
@@ -96,8 +97,12 @@ def _marks(ranges: list[tuple[int, int, Label]]) -> Iterator[Row]:
                 yield Row(" " * left + label.message, marks=True, primary=label.primary)
 
 
-def _cells(text: str) -> tuple[str, list[int]]:
-    """A line as it is shown, and the terminal column of each of its characters (and of its end)."""
+@lru_cache(maxsize=4)
+def _cells(text: str) -> tuple[str, tuple[int, ...]]:
+    """A line as it is shown, and the terminal column of each of its characters (and of its end).
+
+    Remembered: a file of one endless line may have a finding at each of its words.
+    """
     shown: list[str] = []
     columns = []
     at = 0
@@ -112,7 +117,7 @@ def _cells(text: str) -> tuple[str, list[int]]:
         else:
             at += 2 if unicodedata.east_asian_width(char) in "WF" else 1
     columns.append(at)
-    return "".join(shown), columns
+    return "".join(shown), tuple(columns)
 
 
 def printable(text: str) -> str:

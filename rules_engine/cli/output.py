@@ -5,11 +5,15 @@ Standard output carries the answer and nothing else; errors, hints and progress 
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
+
+from rules_engine.terminal_text import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,6 +21,9 @@ if TYPE_CHECKING:
 
 #: Fine; findings or failures; cannot do what was asked.
 FINE, FINDINGS, CANNOT = 0, 1, 2
+_LEAST_WIDTH = 20
+#: What writing to standard output may meet: a full disk, a failing one, a file at its greatest size.
+_OUTPUT_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
 
 
 class Format(StrEnum):
@@ -37,11 +44,13 @@ class CommandError(Exception):
 
 def console(*, error: bool = False) -> Console:
     """A rich console on standard output, or error; colour only on a terminal."""
-    from rich.console import Console
+    from rules_engine.cli.plain_console import PlainConsole
 
-    return Console(
+    made = PlainConsole(
         stderr=error, highlight=False, soft_wrap=not sys.stdout.isatty(), emoji=False, markup=False
     )
+    made.width = max(made.width, _LEAST_WIDTH)  # COLUMNS may be 0, and nothing would be shown
+    return made
 
 
 def table(title: str, *columns: str, right: Iterable[str] = ()) -> Table:
@@ -58,21 +67,21 @@ def table(title: str, *columns: str, right: Iterable[str] = ()) -> Table:
     return made
 
 
-def say(text: str = "") -> None:
-    """One line, or several, of the answer."""
-    sys.stdout.write(text + "\n")
+def say(text: str = "", *, styled: bool = False) -> None:
+    """One line, or several, of the answer. `styled`: it has colours of ours, and nothing else to fear."""
+    sys.stdout.write((text if styled else visible(text)) + "\n")
 
 
-def note(text: str) -> None:
+def note(text: str, *, styled: bool = False) -> None:
     """A line beside the answer, for people."""
-    sys.stderr.write(text + "\n")
+    _complain((text if styled else visible(text)) + "\n")
 
 
 def print_json(document: Any) -> None:
     """The one JSON document of a command."""
     import orjson
 
-    sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2, default=str).decode() + "\n")
+    say(orjson.dumps(document, option=orjson.OPT_INDENT_2, default=str).decode())
 
 
 def json_line(record: Any) -> str:
@@ -85,9 +94,15 @@ def json_line(record: Any) -> str:
 def error(message: str, hint: str = "") -> None:
     """An error on standard error: what is wrong, and what to do next."""
     red, bold, off = ("\033[1;31m", "\033[1m", "\033[0m") if _colours(sys.stderr) else ("", "", "")
-    sys.stderr.write(f"{red}error{off}{bold}:{off} {message}\n")
+    _complain(f"{red}error{off}{bold}:{off} {visible(message)}\n")
     if hint:
-        sys.stderr.write(f"  {hint}\n")
+        _complain(f"  {visible(hint)}\n")
+
+
+def _complain(text: str) -> None:
+    """Write to standard error, if that is possible: a full disk there must not change how a command ends."""
+    with suppress(OSError):
+        sys.stderr.write(text)
 
 
 def _colours(stream: Any) -> bool:
@@ -106,22 +121,32 @@ def coloured_errors() -> bool:
 
 def guarded(command: Callable[[], Any]) -> int:
     """Run a whole command line and return its exit code; whatever goes wrong becomes a message."""
+    _have_streams()
     try:
         code = _outcome(command)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader (head, less) has seen enough. Python would complain again when it closes the stream.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return FINE
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        code = FINE
+    except OSError as problem:
+        code = _expected(problem)
+    for stream in (sys.stdout, sys.stderr):
+        _let_go(stream)
     return code
+
+
+def _let_go(stream: TextIO) -> None:
+    """Write what is buffered, or let it go nowhere: Python would complain when it closes the stream."""
+    try:
+        stream.flush()
+    except OSError:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _outcome(command: Callable[[], Any]) -> int:
     try:
         command()
     except SystemExit as end:
-        if isinstance(end.__context__, BrokenPipeError):  # typer makes an exit code of it
-            raise end.__context__ from None
         return _code(end)
     except CommandError as problem:
         error(str(problem), problem.hint)
@@ -134,6 +159,24 @@ def _outcome(command: Callable[[], Any]) -> int:
     except Exception as problem:  # noqa: BLE001 - no traceback reaches a user
         return _expected(problem)
     return FINE
+
+
+def _have_streams() -> None:
+    """Standard streams that can be used, whatever the caller closed and whatever the locale.
+
+    A closed one would also leave its number to the next file: what a handler prints would go there.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        stream = getattr(sys, name)
+        if stream is None:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            if nothing != number:
+                os.dup2(nothing, number)
+                os.close(nothing)
+            os.set_inheritable(number, True)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+        elif mode == "w" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _code(end: SystemExit) -> int:
@@ -157,7 +200,10 @@ def _expected(problem: Exception) -> int:
         error(str(problem))
         return CANNOT
     if isinstance(problem, OSError) and problem.filename is not None:
-        error(f"{problem.filename}: {problem.strerror or problem}")
+        error(f"{os.fsdecode(problem.filename)}: {problem.strerror or problem}")
+        return CANNOT
+    if isinstance(problem, OSError) and problem.errno in _OUTPUT_ERRORS:
+        error(f"the output cannot be written: {problem.strerror}", "make room, or send it elsewhere")
         return CANNOT
     if os.environ.get("RULES_ENGINE_DEBUG"):
         raise problem

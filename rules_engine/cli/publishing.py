@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from rules_engine.cli.output import CommandError, error, note
+from rules_engine.terminal_text import log_to
 
 if TYPE_CHECKING:
     from rules_engine.config import Settings
@@ -30,17 +30,15 @@ class BadLine(ValueError):
 def make_router(chosen: Settings, rules: list[Path] | None) -> UnifiedEventRouter:
     """A router that knows the user's events: those of `rules`, and those the daemon left in the database."""
     from rules_engine import store as stores
-    from rules_engine.daemon.declared_events import DECLARED_EVENTS, declare_on
+    from rules_engine.events.declared import declare_on
     from rules_engine.events.router import UnifiedEventRouter
 
-    logging.basicConfig(stream=sys.stderr, format="%(levelname)s: %(message)s", level=chosen.event_log_level)
-    declared = _declared_in(rules) if rules else {}
-    store = stores.open(chosen.db, durability=chosen.durability)
-    known = (store.fact(DECLARED_EVENTS) or {}) if chosen.db.exists() else {}
-    store.close()
+    if str(chosen.db) == stores.MEMORY:
+        raise CommandError("a database in memory ends with this command", "name a file with --db")
+    log_to(sys.stderr, chosen.event_log_level, "%(levelname)s: %(message)s")
     router = UnifiedEventRouter(chosen.db, config=chosen)
     try:
-        declare_on(router, {**known, **declared})
+        declare_on(router, _declared_in(rules) if rules else {})
     except ValueError as problem:
         raise CommandError(str(problem), "rename the event in your rules") from None
     return router
@@ -78,6 +76,10 @@ def _value(text: str) -> Any:
         return json.loads(text, parse_constant=_no_constant)
     except ValueError:
         return text
+    except RecursionError:
+        raise CommandError(
+            f"{text:.20}... is nested too deeply", "store the data in a file and publish its path"
+        ) from None
 
 
 def _no_constant(text: str) -> Any:
@@ -86,7 +88,7 @@ def _no_constant(text: str) -> Any:
 
 def publish_one(router: UnifiedEventRouter, type: str, payload: dict[str, Any], source: str) -> str:
     """Publish, wait until it is stored, and say where."""
-    publication = router.publish(type, payload, source)
+    publication = router.publish(type, payload, source, retry=False)
     publication.result()
     return _told(publication)
 
@@ -159,7 +161,9 @@ def _event_of(line: bytes) -> tuple[str, dict[str, Any], str, str | None] | None
     """Type, payload, source and id of a line; None for a row that only the rules make. Raises `BadLine`."""
     try:
         record = json.loads(line)
-    except (ValueError, RecursionError) as problem:
+    except RecursionError:
+        raise BadLine("it is nested too deeply: store the data in a file and publish its path") from None
+    except ValueError as problem:
         raise BadLine(f"it is not JSON: {problem}") from None
     if not isinstance(record, dict) or not isinstance(record.get("type"), str):
         raise BadLine('it is no event: it needs a "type"')

@@ -17,6 +17,8 @@ from rules_engine.language.source import Source, Span
 
 _PLURALS = {Severity.ERROR: "errors", Severity.WARNING: "warnings", Severity.INFO: "notes"}
 _COLORS = {Severity.ERROR: "\033[1;31m", Severity.WARNING: "\033[1;33m", Severity.INFO: "\033[1;36m"}
+#: Nobody reads more than so many; a file that is no rule file can have a million.
+MAX_BLOCKS = 1_000
 _BOLD, _BLUE, _RESET = "\033[1m", "\033[1;34m", "\033[0m"
 _SARIF_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 _GITHUB_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
@@ -49,8 +51,10 @@ def summary_line(diagnostics: Iterable[Diagnostic]) -> str:
 def as_text(diagnostics: Iterable[Diagnostic], sources: Mapping[str, Source], *, color: bool) -> str:
     """All findings with excerpts, and a last line that counts them; ends with a line end."""
     found = in_order(diagnostics)
-    blocks = [_block(diagnostic, sources, color=color) for diagnostic in found]
+    blocks = [_block(diagnostic, sources, color=color) for diagnostic in found[:MAX_BLOCKS]]
     last = summary_line(found)
+    if len(found) > MAX_BLOCKS:
+        last += f"; these are the first {MAX_BLOCKS:,}, `--format json` has all"
     if color:
         last = f"{_BOLD}{last}{_RESET}"
     return "\n\n".join([*blocks, last]) + "\n"
@@ -71,7 +75,7 @@ def _block(diagnostic: Diagnostic, sources: Mapping[str, Source], *, color: bool
         here = [label for label in labels if label.span.path == path]
         line, column = _position(here[0].span, sources)
         arrow = "-->" if here[0].primary else ":::"
-        lines.append(f"{' ' * width}{blue}{arrow}{reset} {path}:{line}:{column}")
+        lines.append(f"{' ' * width}{blue}{arrow}{reset} {printable(path)}:{line}:{column}")
         source = sources.get(path)
         if source is None:
             lines += [f"{' ' * width} {blue}={reset} {label.message}" for label in here if label.message]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from rules_engine.terminal_text import log_to, visible
+
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
@@ -24,7 +26,7 @@ def set_up_logging(level: str, *, colour: bool | None = None) -> None:
     """
     if colour is None:
         colour = sys.stderr.isatty()
-    logging.basicConfig(stream=sys.stderr, level=level, format=_PLAIN)
+    log_to(sys.stderr, level, _PLAIN)
     logging.getLogger("watchfiles").setLevel(logging.WARNING)  # each change is told by what it led to
     structlog.configure(
         processors=[
@@ -40,8 +42,8 @@ def set_up_logging(level: str, *, colour: bool | None = None) -> None:
 
 
 def _one_line(_: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A line break in a value would make two lines of one entry."""
+    """A line break in a value would make two lines of one entry, an escape sequence whatever it likes."""
     for name, value in entry.items():
-        if isinstance(value, str) and "\n" in value:
-            entry[name] = value.replace("\n", " | ")
+        if isinstance(value, str):
+            entry[name] = visible(value.replace("\n", " | "))
     return entry

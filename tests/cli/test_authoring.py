@@ -236,3 +236,9 @@ def test_a_findings_page(command):
     result = command("explain", "RE110x")
     assert result.code == 2
     assert "did you mean `RE110`" in result.err
+
+
+def test_what_was_not_read_is_not_said_to_be_without_findings(command, here):
+    result = command("lint", "missing")
+    assert (result.code, result.out) == (2, "")
+    assert "missing: there is no such file or folder" in result.err

@@ -273,3 +273,20 @@ def test_dead_letters_are_listed_shown_retried_and_dropped(command, drained, her
 def test_a_letter_that_is_not_there_is_exit_code_2(command, drained, arguments):
     drained(("a", 12))
     assert command("dead-letters", *arguments).code == 2
+
+
+@pytest.mark.parametrize("arguments", [["run"], ["run", "--once"]], ids=" ".join)
+def test_a_daemon_that_has_no_rules_to_run_makes_no_database(command, here, arguments):
+    (here / "rules" / "a.loop").write_text("loop x")
+    assert command(*arguments).code == 1
+    assert command(*arguments, "--rules", "missing").code == 2
+    assert not (here / ".rules-engine").exists()
+
+
+def test_a_number_that_no_dead_letter_has_leaves_the_others_alone(command, drained):
+    drained(("broken", 150))
+    for number in ("999", "99999999999999999999999"):
+        result = command("dead-letters", "drop", "1", number)
+        assert result.code == 2
+        assert number in result.err or "less than" in result.err
+    assert command("dead-letters", "show", "1").code == 0

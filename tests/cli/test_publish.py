@@ -127,7 +127,8 @@ def test_a_stream_from_a_file(command, here):
     ("bad", "told"),
     [
         ("{", "not JSON"),
-        ("[" * 100_000, "not JSON"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"type": "MODEL_PROMOTED", "payload": {"x": ' + "9" * 400 + "}}", "does not fit into 64 bit"),
         ("7", "no event"),
         ({"payload": {}}, 'needs a "type"'),
         ({"type": 7}, 'needs a "type"'),
@@ -234,3 +235,27 @@ def test_a_file_that_is_no_database(command, here):
     result = command("publish", "MODEL_PROMOTED", "--db", "notes.db")
     assert result.code == 2
     assert "notes.db" in result.err
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [("[" * 5_000 + "]" * 5_000, "nested too deeply"), ("9" * 400, "does not fit into 64 bit")],
+)
+def test_a_value_that_nobody_can_hold_is_refused(command, value, told):
+    result = command("publish", "MODEL_PROMOTED", f"a={value}")
+    assert result.code == 2
+    assert told in result.err
+
+
+def test_one_event_that_cannot_be_stored_is_told_once_and_leaves_nothing_behind(command, here):
+    result = command("publish", "MODEL_PROMOTED", "--db", "/proc/events.db")
+    assert result.code == 2
+    assert result.err.count("/proc/events.db") == 1
+    assert "spool" not in result.err
+    assert not list(here.glob("**/undelivered*"))
+
+
+def test_a_database_in_memory_would_end_with_the_command(command):
+    result = command("publish", "MODEL_PROMOTED", "--db", "memory:")
+    assert result.code == 2
+    assert "--db" in result.err

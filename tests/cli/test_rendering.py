@@ -6,10 +6,11 @@ import json
 
 import pytest
 
-from rules_engine.cli.rendering import as_github, as_json, as_sarif, as_text, summary_line
+from rules_engine.cli.rendering import MAX_BLOCKS, as_github, as_json, as_sarif, as_text, summary_line
 from rules_engine.language.diagnostics import Code, Diagnostic, Related, Severity
 from rules_engine.language.recovery import UNEXPECTED
 from rules_engine.language.source import Source, Span
+from rules_engine.pipeline import check_texts
 
 TEXT = 'loop a\n  on A\n  do H.a(x)\n\tset k = 1 # ünïcode 漢字 here\nlet y = "z"\nlet w = 2\n'
 SOURCES = {"a.loop": Source("a.loop", TEXT), "b.loop": Source("b.loop", "let q = 1\n")}
@@ -187,3 +188,12 @@ def test_github_gets_one_escaped_line_for_each() -> None:
         "::error file=a.loop,line=3,endLine=3,col=6,endColumn=9,title=RE001 unexpected-text"
         "::50%25 of%0Ait%0Aa, b\n"
     )
+
+
+def test_a_line_with_a_finding_at_every_word_is_shown_in_time_and_not_to_its_end():
+    rules = check_texts({"a\x1b.loop": "loop " * 8_000})
+    text = as_text(rules.diagnostics, rules.sources, color=False)
+    assert len(rules.diagnostics) > MAX_BLOCKS
+    assert text.count("error[") == MAX_BLOCKS
+    assert text.endswith("; these are the first 1,000, `--format json` has all\n")
+    assert "\x1b" not in text
