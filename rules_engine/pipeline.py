@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
+from stat import S_ISREG
 
 from rules_engine.checks.registry import run_checks
 from rules_engine.compiler import compile_program
@@ -19,6 +20,9 @@ from rules_engine.language.resolver import check
 from rules_engine.language.source import Source
 from rules_engine.language.syntax import File
 from rules_engine.shipped import shipped
+
+#: Beyond this a file is not even read; of what is read, the parser refuses what is over 10 MB.
+_MAX_READ_BYTES = 40_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,13 @@ def read_files(paths: Iterable[str | os.PathLike[str]]) -> tuple[dict[str, bytes
             unreadable.append(Unreadable(str(root), "there is no .loop file in this folder"))
         for path in found:
             try:
-                data[str(path)] = path.read_bytes()
+                status = path.stat()
+                if path is not root and not S_ISREG(status.st_mode):  # a pipe would be waited for, for ever
+                    unreadable.append(Unreadable(str(path), "it is not a file"))
+                elif status.st_size > _MAX_READ_BYTES:
+                    unreadable.append(Unreadable(str(path), "it is far too long for a rule file"))
+                else:
+                    data[str(path)] = path.read_bytes()
             except FileNotFoundError:
                 unreadable.append(Unreadable(str(path), "there is no such file or folder"))
             except OSError as error:

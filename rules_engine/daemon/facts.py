@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from rules_engine.engine.plan import KnobPlan, StepPlan
+from rules_engine.language.diagnostics import Severity
 
 if TYPE_CHECKING:  # those who only read facts must not wait for the parser
     from rules_engine.daemon.reloader import Reload
@@ -78,14 +79,20 @@ def handover_record(report: Handover) -> dict[str, Any]:
     return {what: list(v) if isinstance(v, tuple) else v for what, v in asdict(report).items()}
 
 
+#: So many findings of a reload are kept, errors first; `lint` has them all.
+MAX_FINDINGS = 200
+
+
 def reload_fact(reload: Reload, time_ms: int) -> dict[str, Any]:
     """The last reload, in the shape of `status --format json` but for the time."""
     rules = reload.rules
+    ranks = list(Severity)
+    worst = sorted(rules.diagnostics, key=lambda finding: ranks.index(finding.severity))[:MAX_FINDINGS]
     return {
         "time_ms": time_ms,
         "ok": reload.ok,
         "hash": reload.hash,
-        "diagnostics": [finding_record(finding, rules.sources) for finding in rules.diagnostics],
+        "diagnostics": [finding_record(finding, rules.sources) for finding in worst],
         "unreadable": [{"path": one.path, "message": one.message} for one in rules.unreadable],
         "handover": reload.handover,
         "requests": list(reload.requests),

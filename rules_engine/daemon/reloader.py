@@ -26,6 +26,8 @@ Files = tuple[dict[str, bytes], list[Unreadable]]
 _MAX_READS = 200
 #: A change that no notification told about (a network folder, a renamed parent) is found within this time.
 _LOOK_EVERY_S = 1.0
+#: So many errors of a reload are logged.
+_MAX_TOLD = 20
 
 
 class Swaps(Protocol):
@@ -187,10 +189,12 @@ def _tell(reload: Reload) -> None:
         return
     for unreadable in rules.unreadable:
         log.error("rules not reloaded", path=unreadable.path, reason=unreadable.message)
-    for finding in rules.diagnostics:
-        if finding.severity is Severity.ERROR:
-            source = rules.sources.get(finding.span.path)
-            line, column = source.position(finding.span.start) if source else (0, 0)
-            place = f"{finding.span.path}:{line}:{column}"
-            log.error(f"{finding.code.id} {finding.message}", at=place, help=finding.help or None)
-    log.error("the last good rules go on", errors=rules.count(Severity.ERROR) + len(rules.unreadable))
+    errors = [finding for finding in rules.diagnostics if finding.severity is Severity.ERROR]
+    for finding in errors[:_MAX_TOLD]:
+        source = rules.sources.get(finding.span.path)
+        line, column = source.position(finding.span.start) if source else (0, 0)
+        place = f"{finding.span.path}:{line}:{column}"
+        log.error(f"{finding.code.id} {finding.message}", at=place, help=finding.help or None)
+    if len(errors) > _MAX_TOLD:
+        log.error(f"and {len(errors) - _MAX_TOLD} more: `rules-engine lint` shows them")
+    log.error("the last good rules go on", errors=len(errors) + len(rules.unreadable))

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from rules_engine.daemon import facts
-from rules_engine.daemon.declared_events import DECLARED_EVENTS, declared_events
+from rules_engine.daemon.declared_events import declared_events
 from rules_engine.daemon.dispatcher import Dispatcher, DispatchLimits
 from rules_engine.daemon.evaluator import Evaluator
 from rules_engine.daemon.handlers import Handler, HandlersError, unfit
 from rules_engine.daemon.log import log
 from rules_engine.daemon.performer import Performer
-from rules_engine.daemon.reloader import Reload, Reloader
+from rules_engine.daemon.reloader import Files, Reload, Reloader
+from rules_engine.events.declared import DECLARED_EVENTS
 from rules_engine.pipeline import RuleSet, check_files, check_texts, read_files
 from rules_engine.store.port import Lease, Limits, Store, StoreError
 
@@ -100,9 +101,13 @@ class Service:
 
     def prepare(self) -> None:
         """All of `start` but the threads: for `drain`."""
+        files = read_files(self._options.rules)
+        rules = check_files(*files)
+        if not rules.ok and (not self._options.keep_last_good or self._store.fact(facts.RULES) is None):
+            raise RulesRefused(rules)  # before anything is made or taken
         self._lease = self._acquire()
         try:
-            self._load()
+            self._load(files, rules)
         except BaseException:
             self._store.release(self._lease)
             raise
@@ -119,10 +124,8 @@ class Service:
             else f"the daemon with {who} was stopped without letting go; its lease runs out within seconds"
         )
 
-    def _load(self) -> None:
+    def _load(self, files: Files, rules: RuleSet) -> None:
         options = self._options
-        files = read_files(options.rules)
-        rules = check_files(*files)
         assert self._lease is not None
         evaluator = Evaluator(
             self._store,

@@ -114,7 +114,7 @@ def _find_fault(value: Any, where: str, depth: int) -> str | None:  # noqa: C901
             return f"{where}: the text holds a lone surrogate and is no valid Unicode"
         return None
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
-        return f"{where}: {value:.3e} does not fit into 64 bit: send it as text"
+        return f"{where}: an integer that does not fit into 64 bit: send it as text"
     if isinstance(value, _NATIVE):
         return None
     if isinstance(value, float):

@@ -45,6 +45,11 @@ class LazyStore:
         return self._given is None
 
     @property
+    def exists(self) -> bool:
+        """Whether there is something to read, without making it."""
+        return self._opened is not None or (not self._closed and Path(self.db).exists())
+
+    @property
     def folder(self) -> Path | None:
         """Where the database lies; None for a store in memory or one that was given."""
         if self._given is not None or self.db == stores.MEMORY:

@@ -7,7 +7,7 @@ as the one canonical name, upper case, under which the event lies in the log.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import cache
 from importlib import import_module
@@ -21,7 +21,11 @@ _REMEMBERED_SPELLINGS = 10_000
 class Vocabulary:
     """The names that exist. Safe to read from any thread; `declare` swaps whole tables."""
 
-    def __init__(self, names: Iterable[str], aliases: Mapping[str, str]) -> None:
+    def __init__(
+        self, names: Iterable[str], aliases: Mapping[str, str], more: Callable[[], bool] = lambda: False
+    ) -> None:
+        #: Asked when a name is not known: whether it has declared some since.
+        self._more = more
         self._names = frozenset(names)
         self._aliases = dict(aliases)
         self._known: dict[str, str] = {}
@@ -58,6 +62,8 @@ class Vocabulary:
             return known
         text = self._text(spelling)
         name = self.find(text)
+        if name is None and not allow_unknown and self._more():
+            name = self.find(text)
         if name is None:
             if not allow_unknown:
                 raise UnknownEventType(self._complaint(text))
@@ -105,8 +111,8 @@ class Vocabulary:
         near = self.nearest(text)
         hint = f": did you mean {near}?" if near else "."
         return (
-            f"unknown event type {text!r}{hint} Events of your own are declared in a rule file,"
-            " or with router.declare(...)"
+            f"unknown event type {text!r}{hint} Events of your own are declared in a rule file"
+            " that the daemon has loaded, or with router.declare(...)"
         )
 
 

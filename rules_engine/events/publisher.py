@@ -31,6 +31,7 @@ class PublishOptions:
     event_id: str | None = None
     dedup: bool = True
     allow_unknown: bool = False
+    retry: bool = True
 
 
 _PLAIN = PublishOptions()
@@ -65,6 +66,7 @@ class Publisher:
         self._checker.check(name, form.payload, body)
         new = self._new_event(name, body, form.source, options.event_id or form.event_id, dedup=options.dedup)
         publication = Publication(new, self.writer, running_loop())
+        publication.wanted = not options.retry
         self._hand_over(publication)
         return publication
 

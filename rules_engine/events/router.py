@@ -17,6 +17,7 @@ from weakref import WeakSet
 from rules_engine.config import Settings, settings
 from rules_engine.event import Event
 from rules_engine.events import leftovers, reports
+from rules_engine.events.declared import DECLARED_EVENTS, declare_on
 from rules_engine.events.deprecation import warn_once
 from rules_engine.events.event_forms import StageEvent, stage_types
 from rules_engine.events.feed import Feed
@@ -57,10 +58,11 @@ class UnifiedEventRouter:
         self, db: str | Path | None = None, *, store: Store | None = None, config: Settings | None = None
     ) -> None:
         self.settings = config or settings()
-        self.vocabulary = Vocabulary(*shipped_vocabulary())
+        self.vocabulary = Vocabulary(*shipped_vocabulary(), more=self._take_declared)
         self.vocabulary.declare(name for stage in StageEvent for name in stage_types(stage))
         shipped_catalogue()
         self.schemas: dict[str, EventSchema] = {}
+        self._declared: dict[str, Any] = {}
         self.store = LazyStore(db if db is not None else self.settings.db, self.settings.durability, store)
         self._set_up()
         logging.getLogger("rules_engine.events").setLevel(self.settings.event_log_level)
@@ -99,6 +101,21 @@ class UnifiedEventRouter:
                 {name.upper(): schema for name, schema in events.items() if schema is not None}
             )
 
+    def _take_declared(self) -> bool:
+        """Take over what the rules declare, as the daemon left it in the store; whether that is news."""
+        if not self.store.exists:
+            return False
+        try:
+            declared = self.store().fact(DECLARED_EVENTS) or {}
+            if declared == self._declared:
+                return False
+            declare_on(self, declared)
+        except (StoreError, ValueError) as error:
+            log.warning("the events that the rules declare cannot be taken over: %s", error)
+            return False
+        self._declared = declared
+        return True
+
     def schema_of(self, name: str) -> EventSchema | None:
         """What an event declares, None if nothing."""
         return self.schemas.get(name) or shipped_schema(name)
@@ -119,7 +136,8 @@ class UnifiedEventRouter:
         """Publish an event: a type with its payload, or a whole Event, DataEvent or StageCompletionResult.
 
         Keywords: `event_id` makes a retry harmless; `dedup=False` stores an equal event within the window
-        again; `allow_unknown=True` lets undeclared names through.
+        again; `allow_unknown=True` lets undeclared names through; `retry=False` gives up, and lets `result()`
+        raise, when the store does not take it at once.
         Raises at the call: `UnknownEventType`, `PayloadNotEncodable`, `PayloadRefused`, `Backpressure`,
         `RunawayChain`, `TypeError`. See `Publication` for what happens next.
         """

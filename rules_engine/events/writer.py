@@ -50,6 +50,7 @@ class Writer:
         self.refused = 0
         self.duplicates = 0
         self.last_error: str | None = None
+        self._told: str | None = None
         self._store = store
         self._deliverer = deliverer
         self._wake = threading.Event()
@@ -161,7 +162,7 @@ class Writer:
         if self.degraded:
             log.warning("the event store takes events again; %d events wait in the spool", len(self.spool))
             self._retry_s = 0.0
-            self.last_error = None
+            self.last_error = self._told = None
         stored: list[tuple[Publication, Stored]] = []
         for publication, answer in zip(batch, answers, strict=True):
             if mine := publication.settle(answer):
@@ -173,12 +174,7 @@ class Writer:
 
     def _failed(self, error: StoreError) -> None:
         self.failures += 1
-        cause = f"{type(error).__name__}: {error}"
-        if cause != self.last_error:
-            log.error(
-                "events cannot be stored, %d wait in the spool and are retried: %s", len(self.spool), cause
-            )
-        self.last_error = cause
+        self.last_error = cause = f"{type(error).__name__}: {error}"
         self._retry_s = min(max(self._retry_s * 2, FIRST_RETRY_S), LONGEST_RETRY_S)
         withdrawn: list[Publication] = []
         for publication in self.spool.waiting():
@@ -192,6 +188,11 @@ class Writer:
         for publication in withdrawn:
             known = MaybeStored(publication.event_id, str(error)) if isinstance(error, MaybeStored) else error
             publication.fail(known)
+        if len(self.spool) and cause != self._told:  # whoever waits for an event is told by an exception
+            log.error(
+                "events cannot be stored, %d wait in the spool and are retried: %s", len(self.spool), cause
+            )
+            self._told = cause
 
     def _refuse(self, publication: Publication, error: Exception) -> None:
         self.refused += 1

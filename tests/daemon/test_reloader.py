@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import Future
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from rules_engine.daemon import facts
 from rules_engine.daemon.reloader import Reload, Reloader
-from rules_engine.pipeline import RuleSet, Unreadable
+from rules_engine.pipeline import RuleSet, Unreadable, read_files
 
 GOOD = b"event PING { n: int }\n"
 OTHER = b"event PING { n: int, more: str? }\n"
@@ -186,3 +188,30 @@ def test_a_saved_file_a_renamed_folder_and_its_return_are_noticed(tmp_path, noti
         for thread in threads:
             thread.join(timeout=10)
     assert not any(thread.is_alive() for thread in threads)
+
+
+def test_a_file_that_is_no_rule_file_is_told_in_a_few_lines(make, capsys):
+    reloader, _, _ = make(GOOD, GOOD, b"loop " * 2_000)
+    reloader.loaded(({"rules/a.loop": GOOD}, []))
+    reloader.attempt()
+    reload = reloader.attempt()
+    assert reload is not None
+    assert not reload.ok
+    assert len(reload.rules.diagnostics) > 500
+    assert len(facts.reload_fact(reload, 0)["diagnostics"]) == 200
+    told = capsys.readouterr()
+    assert (told.out + told.err).count("at=rules/a.loop") <= 20
+    assert "more: `rules-engine lint` shows them" in told.out + told.err
+
+
+def test_what_stands_in_a_rules_folder_and_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.loop")
+    (tmp_path / "a.loop").write_bytes(GOOD)
+    with (tmp_path / "huge.loop").open("wb") as file:
+        file.truncate(1_000_000_000)
+    data, unreadable = read_files([tmp_path])
+    assert list(data) == [str(tmp_path / "a.loop")]
+    assert [(Path(one.path).name, one.message) for one in unreadable] == [
+        ("huge.loop", "it is far too long for a rule file"),
+        ("pipe.loop", "it is not a file"),
+    ]

@@ -353,3 +353,45 @@ def test_a14_objects_are_judged_as_what_they_become(store: Any) -> None:
         strict.publish("MINE", payload)
     assert strict.publish("MINE", {**payload, "level": "high"}).stored
     strict.close()
+
+
+# ---- names that the rules declare ------------------------------------------------------------------
+
+
+def left_by_the_daemon(store: Any, *names: str) -> None:
+    event = {"aliases": ["READ"], "dedup_ms": 0, "required": ["n"], "spellings": {},
+             "fields": {"n": {"base": "int", "words": [], "low": None, "high": None}}}  # fmt: skip
+    store.put_fact(
+        "declared_events", {name: event if name == "READING" else {**event, "aliases": []} for name in names}
+    )
+
+
+def test_a_name_that_rules_declare_is_known_as_soon_as_the_daemon_has_left_it(
+    store: Any, router: Any
+) -> None:
+    with pytest.raises(UnknownEventType):
+        router.publish("READING", {"n": 1})
+    left_by_the_daemon(store, "READING")
+    assert router.publish("read", {"n": 1}).new.type == "READING"
+    assert not router.publish("READING", {"n": 1}).duplicate_of, "the declaration says dedup off"
+    assert router.schema_of("READING").required == {"n"}
+    left_by_the_daemon(store, "READING", "LATER")
+    router.subscribe("later", lambda event: None)
+    with pytest.raises(UnknownEventType):
+        router.subscribe("NEVER", lambda event: None)
+
+
+def test_asking_for_an_unknown_name_makes_no_database(tmp_path: Any) -> None:
+    router = UnifiedEventRouter(tmp_path / "new" / "events.db")
+    with pytest.raises(UnknownEventType):
+        router.publish("READING", {"n": 1})
+    router.close()
+    assert not (tmp_path / "new").exists()
+
+
+def test_declared_names_that_make_no_sense_here_are_left_alone(store: Any, router: Any, caplog: Any) -> None:
+    store.put_fact("declared_events", {"READING": {"aliases": ["MODEL_PROMOTED"], "dedup_ms": None,
+                   "required": [], "spellings": {}, "fields": {}}})  # fmt: skip
+    with pytest.raises(UnknownEventType):
+        router.publish("READING", {"n": 1})
+    assert "cannot be taken over" in caplog.text

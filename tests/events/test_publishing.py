@@ -175,18 +175,22 @@ def test_a03_without_a_loop_it_is_durable_and_handled_on_return(router: UnifiedE
 
 
 async def test_a03_in_a_loop_awaiting_means_durable_and_handled(router: UnifiedEventRouter) -> None:
-    heard: list[int] = []
+    heard: dict[str, int] = {}
 
     async def at_home(event: Event) -> None:
         await asyncio.sleep(0)
-        heard.append(event.seq)
+        heard["async"] = event.seq
+
+    def beside(event: Event) -> None:
+        heard["thread"] = threading.get_ident()
 
     router.subscribe("MODEL_PROMOTED", at_home)
-    router.subscribe("MODEL_PROMOTED", lambda event: heard.append(-event.seq))
+    router.subscribe("MODEL_PROMOTED", beside)
     publication = publish("MODEL_PROMOTED", {})
-    assert not heard  # handed over; nothing ran inside the call
+    assert "async" not in heard  # handed over: a handler of this loop cannot have run inside the call
     await publication
-    assert sorted(heard) == [-1, 1]
+    assert heard["async"] == 1
+    assert heard["thread"] != threading.get_ident()
 
 
 async def test_a03_awaiting_never_waits_long_for_a_slow_handler(
@@ -469,6 +473,7 @@ def cyclic() -> dict[str, Any]:
         ({"a": float("inf"), "b": None}, r"payload\.a: JSON has no NaN and no infinity"),
         ({"a": {1: 2}}, r"payload\.a: the key 1 is no text"),
         ({"a": 2**64}, r"payload\.a: .* does not fit into 64 bit"),
+        ({"a": 10**400}, r"payload\.a: .* does not fit into 64 bit"),
         ({"a": -(2**63) - 1}, r"payload\.a: .* does not fit into 64 bit"),
         ({"a": b"x"}, r"payload\.a: bytes are no JSON"),
         ({"a": "\ud800"}, r"payload\.a: .*surrogate"),
@@ -511,3 +516,15 @@ def test_a_payload_changed_by_another_thread_is_one_of_its_states(store: Any) ->
         stop.set()
         thread.join()
     assert all(isinstance(row.payload["n"], int) for row in store.read(0, 100).rows)
+
+
+def test_without_retries_a_failure_is_told_to_the_caller_and_to_nobody_else(
+    store: Any, router: Any, caplog: Any
+) -> None:
+    store.error = StoreError("away")
+    publication = router.publish("MODEL_PROMOTED", {"n": 1}, retry=False)
+    with pytest.raises(StoreError, match="away"):
+        publication.result(1)
+    assert store.attempts == 1
+    assert not caplog.records
+    assert not len(router.writer.spool)
