@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args
 from rules_engine.engine import expressions as x
 from rules_engine.engine import values
 from rules_engine.engine.plan import (
+    AbsencePlan,
     AfterPlan,
     DoPlan,
     EffectPlan,
@@ -25,10 +26,13 @@ from rules_engine.engine.plan import (
     Expr,
     FeedPlan,
     FieldPlan,
+    GatherPlan,
     KnobPlan,
     LoopPlan,
     Plan,
     PrevPlan,
+    RepeatPlan,
+    SequencePlan,
     SetPlan,
     SlotPlan,
     StepPlan,
@@ -36,6 +40,7 @@ from rules_engine.engine.plan import (
     TriggerPlan,
     WindowPlan,
 )
+from rules_engine.engine.runtime import change_event
 from rules_engine.language import program as p
 from rules_engine.language.source import Source
 from rules_engine.language.types import Base, Type
@@ -235,10 +240,9 @@ class _LoopCompiler(_ExpressionCompiler):
             name=loop.name,
             shape=self._shape(),
             mode="off" if loop.off is not None else "shadow" if loop.shadow else "live",
-            triggers=tuple(
-                TriggerPlan(trigger.event, self._optional(trigger.filter), trigger.alias)
-                for trigger in loop.trigger.events
-            ),
+            triggers=tuple(self._triggers()),
+            pattern=_pattern(loop.trigger),
+            gather=_gather(loop.gather),
             per=loop.per,
             locals=tuple((name, self.expr(value)) for name, value in loop.locals),
             when=self._optional(loop.when),
@@ -260,6 +264,15 @@ class _LoopCompiler(_ExpressionCompiler):
 
     def _optional(self, node: p.Expr | None) -> Expr | None:
         return None if node is None else self.expr(node)
+
+    def _triggers(self) -> Iterator[TriggerPlan]:
+        trigger = self._loop.trigger
+        if isinstance(trigger, p.ChangeOf):
+            yield TriggerPlan(change_event(trigger.knob.name), None, None)
+        steps = trigger.steps if isinstance(trigger, p.Sequence) else (trigger,)
+        for n, step in enumerate(steps):
+            for heard in step.events:
+                yield TriggerPlan(heard.event, self._optional(heard.filter), heard.alias, n)
 
     def _shape(self) -> str:
         text = repr((_fingerprint(self._loop.trigger), self._loop.per, list(self._slot_of)))
@@ -311,6 +324,8 @@ class _LoopCompiler(_ExpressionCompiler):
                     case p.SinceEvent():
                         since = self._feed(node.window.event, node.window.filter)
                         return WindowPlan(sample, "event", since=since, feed=feed)
+                    case None:
+                        return WindowPlan(sample, "gathered")
         raise NotImplementedError(f"{type(node).__name__} does not run yet, and the checker refuses it")
 
     def _feed(self, event: str, filter: p.Expr | None) -> FeedPlan:
@@ -364,6 +379,23 @@ class _LoopCompiler(_ExpressionCompiler):
     def _text(self, node: p.Expr) -> str:
         text = self._sources[node.span.path].text[node.span.start : node.span.end]
         return " ".join(text.split())
+
+
+def _pattern(trigger: p.Trigger) -> SequencePlan | RepeatPlan | AbsencePlan | None:
+    match trigger:
+        case p.Sequence(steps=steps):
+            aliases = tuple(step.events[0].alias for step in steps)
+            return SequencePlan(aliases, tuple(step.absent for step in steps), trigger.within_ms)
+        case p.Repeat():
+            return RepeatPlan(trigger.count, trigger.within_ms)
+        case p.Absence():
+            return AbsencePlan(trigger.within_ms)
+        case _:
+            return None
+
+
+def _gather(gather: p.Gather | None) -> GatherPlan | None:
+    return None if gather is None else GatherPlan(gather.after_ms, gather.quiet_ms, gather.most)
 
 
 def _required(declared: Mapping[str, p.FieldDecl]) -> frozenset[str]:

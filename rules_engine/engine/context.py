@@ -201,8 +201,8 @@ class Context:
         old, new, cause = change
         notice = change_event(plan.name)
         depth = origin.depth + 1
-        payload = dict(zip(plan.per, key, strict=False))
-        payload.update(old=old, new=new, cause=cause, depth=depth)
+        payload: dict[str, Any] = {"key": "/".join(map(text_of, key)), "old": old, "new": new, "cause": cause}
+        payload.update(zip(plan.per, key, strict=False), depth=depth)
         at = Origin(deterministic_id(mark), origin.chain, depth, (*origin.path, notice))
         broken = self.cascade.offer(Occurrence(notice, payload, now_ms, at))
         if broken is not None:
@@ -210,6 +210,13 @@ class Context:
             self.decision.undelivered.append(
                 Undelivered(notice, payload, loop, key, self.position, now_ms, broken, at.path)
             )
+            return
+        self.decision.emitted.append(
+            Row(
+                0, now_ms, Kind.EMITTED, at.id, notice, payload, f"knob/{plan.name}",
+                origin.id, origin.chain, depth,
+            )
+        )  # fmt: skip
 
     def switch_off(self, loop: LoopRuntime, key: Key, now_ms: int, reason: str) -> None:
         """The breaker has had enough of a loop."""

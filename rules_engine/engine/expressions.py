@@ -55,15 +55,21 @@ def const(value: Value) -> Expr:
 
 
 def field(name: str, alias: str | None = None) -> Expr:
-    """A field of the bound event; with `alias` unknown unless the event came by that trigger (L15)."""
+    """A field of the bound event; with `alias` of that event of a sequence, or if it came by that trigger."""
     if alias is None:
         return _reading(lambda f: f.fields.get(name), (), ("field", name), plain_field=name)
-    return _reading(lambda f: f.fields.get(name) if f.alias == alias else None, (), ("field", name))
+
+    def read(f: Frame) -> Value:
+        if f.parts is not None:
+            return f.parts[alias].get(name) if alias in f.parts else None
+        return f.fields.get(name) if f.alias == alias else None
+
+    return _reading(read, (), ("field", name))
 
 
 def alias_known(alias: str) -> Expr:
-    """Whether the bound event came by the trigger of that alias: always known."""
-    return _reading(lambda f: f.alias == alias)
+    """Whether an event of that alias is bound: always known itself (L15)."""
+    return _reading(lambda f: f.alias == alias if f.parts is None else alias in f.parts)
 
 
 def key_part(index: int) -> Expr:

@@ -28,10 +28,13 @@ class Frame:
 
     `fields`: the bound event's declared fields, known ones only. `event`: its type. `alias`: the
     trigger it came by. `key`: the loop's key. `slots`: what the loop remembers, None without memory.
-    `locals` is filled at first reading from `local_plans` (L7).
+    `locals` is filled at first reading from `local_plans` (L7). `parts`: the events of a whole sequence by
+    alias, None where one event is bound.
     """
 
-    __slots__ = ("alias", "event", "fields", "key", "knobs", "local_plans", "locals", "now_ms", "slots")
+    __slots__ = (
+        "alias", "event", "fields", "key", "knobs", "local_plans", "locals", "now_ms", "parts", "slots",
+    )  # fmt: skip
 
     def __init__(self, fields: Mapping[str, Any], event: str, now_ms: int, knobs: KnobReader) -> None:
         self.fields = fields
@@ -43,3 +46,4 @@ class Frame:
         self.slots: SlotReader | None = None
         self.locals: dict[str, Any] = {}
         self.local_plans: Mapping[str, Callable[[Frame], Any]] = {}
+        self.parts: Mapping[str, Mapping[str, Any]] | None = None

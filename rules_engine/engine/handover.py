@@ -14,6 +14,7 @@ from rules_engine.engine import knobs
 from rules_engine.engine.cascade import Origin
 from rules_engine.engine.context import Context
 from rules_engine.engine.decision import Decision
+from rules_engine.engine.firing import STRETCH
 from rules_engine.engine.latches import Evaluation
 from rules_engine.engine.plan import Key, KnobPlan, Plan
 from rules_engine.engine.runtime import LoopRuntime, runtime_of
@@ -96,6 +97,8 @@ def _meta(loop: LoopRuntime, since_ms: int) -> dict[str, Any]:
     plan = loop.plan
     times = [plan.hold_ms, plan.until_hold_ms, plan.cooldown_ms, plan.limit, plan.limit_ms]
     times += [block.delay_ms for block in plan.after]
+    if plan.gather is not None:
+        times += [plan.gather.after_ms, plan.gather.quiet_ms, plan.gather.most]
     watched = [[kind.index for kind in kinds] for kinds in (loop.when_leaves, loop.until_leaves)]
     clauses = [plan.when is not None, plan.until is not None, *watched]
     return {"shape": loop.shape, "since": since_ms, "mode": plan.mode, "times": times, "clauses": clauses}
@@ -112,6 +115,7 @@ def _hand_over(context: Context, loop: LoopRuntime, before: dict[str, Any] | Non
     else:
         fate = "added" if before is None else "reset"
         _forget_all(context, loop.scope, loop.name, time_ms)
+        _begin(context, loop, time_ms)
     context.overlay.put(loop.scope, (), "meta", meta)
     return fate
 
@@ -120,22 +124,40 @@ def _judge_anew(context: Context, loop: LoopRuntime, before: dict[str, Any], tim
     """The kept starts stay, all that is due follows from the new text."""
     if before["mode"] != loop.plan.mode:
         quiet_loop(context, loop, time_ms)
+        _begin(context, loop, time_ms)
     plan = loop.plan
     for (_, key, part), body in context.overlay.in_scope(loop.scope):
         if part != "" or not isinstance(body, dict):
             continue
-        if "a" in body and plan.until is None:
+        if "a" in body and not plan.latches:
             release_held(context, loop.name, key, body, time_ms)
         evaluation = Evaluation(context, loop, key, time_ms)
         _drop_what_is_gone(evaluation)
+        if "removed" in before:  # what came while it slept it has not heard
+            for name in ("m", "n", "g"):
+                evaluation.cell.pop(name, None)
+            evaluation.reset(loop.gathered)
         evaluation.save()
+    if "removed" in before:
+        _begin(context, loop, time_ms)
+
+
+def _begin(context: Context, loop: LoopRuntime, time_ms: int) -> None:
+    """Start what counts from the loading of a loop."""
+    if loop.begins_at_load and not loop.is_off:
+        evaluation = Evaluation(context, loop, (), time_ms)
+        if not any(name in evaluation.cell for name in ("n", "a")):
+            evaluation.begin()
+            evaluation.save()
 
 
 def _drop_what_is_gone(evaluation: Evaluation) -> None:
     """What belongs to clauses that the loop no longer has."""
     plan, cell = evaluation.loop.plan, evaluation.cell
-    if ("a" in cell and plan.until is None) or ("s" in cell and not plan.hold_ms):
+    if ("a" in cell and not plan.latches) or ("s" in cell and not plan.hold_ms):
         evaluation.quiet()
+    if plan.gather is None and cell.pop("g", None) is not None:
+        evaluation.reset(evaluation.loop.gathered)
     if not plan.until_hold_ms:
         cell.pop("u", None)
     if not plan.cooldown_ms:
@@ -166,13 +188,10 @@ def _remove(context: Context, scope: str, time_ms: int) -> bool:
         asleep = {what: value for what, value in body.items() if what != "T"}
         if scope.startswith("loop:") and asleep.get("k"):
             release_held(context, scope.partition(":")[2], name[1], body, time_ms)
-            asleep = {what: value for what, value in asleep.items() if what not in _STRETCH}
+            asleep = {what: value for what, value in asleep.items() if what not in STRETCH}
         overlay.put(*name, asleep or None)
     overlay.put(scope, (), "meta", {**meta, "removed": time_ms, "T": [[gone_ms, FORGET, 0]]})
     return scope.startswith("loop:")
-
-
-_STRETCH = ("s", "f", "a", "e", "u", "l", "d", "k")
 
 
 # ---- knobs ---------------------------------------------------------------------------------------

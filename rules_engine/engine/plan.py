@@ -64,13 +64,14 @@ class FeedPlan:
 class WindowPlan:
     """One place where a loop remembers samples, shared by all aggregates over the same ones.
 
-    `span`: "over" (`ms`), "last" (`count`), "fired" or "cleared" (since that mark), "event" (since `since`).
+    `span`: "over" (`ms`), "last" (`count`), "fired" or "cleared" (since that mark), "event" (since `since`),
+    "gathered" (the events of one firing, L10).
     `sample` None: it counts events. `feed` None: it takes the loop's own trigger events.
     `needs` lists the aggregate functions read from it, so that it can keep as little as they need.
     """
 
     sample: Expr | None
-    span: Literal["over", "last", "fired", "cleared", "event"]
+    span: Literal["over", "last", "fired", "cleared", "event", "gathered"]
     ms: int = 0
     count: int = 0
     since: FeedPlan | None = None
@@ -149,11 +150,49 @@ class AfterPlan:
 
 @dataclass(frozen=True, slots=True)
 class TriggerPlan:
-    """One event that a loop hears."""
+    """One event that a loop hears; `step` is the step of a sequence that it takes, or may not take."""
 
     event: str
     filter: Expr | None
     alias: str | None
+    step: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SequencePlan:
+    """`A then B within d`: by step its alias, and whether it must not come. The first one must come (L18)."""
+
+    aliases: tuple[str | None, ...]
+    absent: tuple[bool, ...]
+    within_ms: int
+
+    def present_after(self, step: int) -> int | None:
+        """The next step that must come; None where only silence is missing."""
+        return next((n for n in range(step + 1, len(self.absent)) if not self.absent[n]), None)
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatPlan:
+    """`n A within d` (L19)."""
+
+    count: int
+    within_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class AbsencePlan:
+    """`no A within d`: a latch of its own (L20)."""
+
+    within_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class GatherPlan:
+    """When what was gathered fires: so long after the first, so long after the last, at so many (L10)."""
+
+    after_ms: int | None
+    quiet_ms: int | None
+    most: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +225,13 @@ class LoopPlan:
     after: tuple[AfterPlan, ...] = ()
     failed: tuple[EffectPlan, ...] = ()
     reads: tuple[tuple[str, Expr], ...] = ()
+    pattern: SequencePlan | RepeatPlan | AbsencePlan | None = None
+    gather: GatherPlan | None = None
+
+    @property
+    def latches(self) -> bool:
+        """Whether a firing lasts until something ends it."""
+        return self.until is not None or isinstance(self.pattern, AbsencePlan)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from rules_engine.engine.expressions import local, reads_of
 from rules_engine.engine.plan import (
+    AbsencePlan,
     DoPlan,
     EventPlan,
     Expr,
@@ -18,6 +19,7 @@ from rules_engine.engine.plan import (
     KnobPlan,
     LoopPlan,
     Plan,
+    SequencePlan,
     SetPlan,
     TriggerPlan,
     Value,
@@ -60,8 +62,19 @@ class LoopRuntime:
         self.cleared_marks = self._marks("cleared")
         #: The least time between two firings for a key: what is slow enough needs no breaker.
         self.pause_ms = max(plan.hold_ms, plan.cooldown_ms if plan.unless is None else 0)
+        self.is_sequence = isinstance(plan.pattern, SequencePlan)
+        #: Whether time counts for it before the first event has come (L20).
+        self.begins_at_load = isinstance(plan.pattern, AbsencePlan) and not plan.per
+        #: The slots that hold the events of one firing (L10).
+        self.gathered = self._marks("gathered")
         self.remembers = bool(
-            plan.slots or plan.hold_ms or plan.until is not None or plan.cooldown_ms or plan.limit is not None
+            plan.slots
+            or plan.hold_ms
+            or plan.latches
+            or plan.cooldown_ms
+            or plan.limit is not None
+            or plan.pattern is not None
+            or plan.gather is not None
         )
         self.longest_ms = max([slot.ms for slot in plan.slots if isinstance(slot, WindowPlan)], default=0)
         self.keeps_last = bool(plan.until is not None and (plan.until_hold_ms or self.until_leaves))
@@ -75,9 +88,10 @@ class LoopRuntime:
         """How far back the log matters to it; None where there is no such bound (R13)."""
         plan = self.plan
         timeless = any(not isinstance(slot, WindowPlan) or slot.span != "over" for slot in plan.slots)
-        if timeless or plan.hold_ms or plan.until is not None:
+        if timeless or plan.hold_ms or plan.latches or plan.gather is not None:
             return None
-        return max(self.longest_ms, plan.cooldown_ms, plan.limit_ms)
+        within_ms = 0 if plan.pattern is None else plan.pattern.within_ms
+        return max(self.longest_ms, plan.cooldown_ms, plan.limit_ms, within_ms)
 
     def all_effects(self) -> tuple[Any, ...]:
         """The effects of all its blocks but `failed`."""

@@ -6,7 +6,8 @@ from typing import Any
 
 from rules_engine.engine.context import Context
 from rules_engine.engine.damping import MINUTE_MS, DampedLoop
-from rules_engine.engine.plan import Key
+from rules_engine.engine.patterns import awaits_silence
+from rules_engine.engine.plan import AbsencePlan, Key, SequencePlan
 from rules_engine.engine.runtime import LoopRuntime
 from rules_engine.engine.slots import Memory
 from rules_engine.engine.timers import FORGET
@@ -44,6 +45,7 @@ class TimedLoop(DampedLoop):
             timers.append([max(cell["s"] + plan.hold_ms, self.now_ms), "hold", 0])
         else:
             leaves = ()
+        timers += self._of_triggers()
         if self.memory is not None and leaves:
             moments = [kind.leaves_ms(self.memory, self.now_ms) for kind in leaves]
             known = [moment for moment in moments if moment is not None]
@@ -53,6 +55,21 @@ class TimedLoop(DampedLoop):
         if at_ms is not None and cell:
             timers.append([self._look_again(at_ms), FORGET, 0])
         return timers
+
+    def _of_triggers(self) -> list[list[Any]]:
+        """When silence completes a pattern, and when what was gathered is to fire."""
+        plan, cell = self.loop.plan, self.cell
+        due: list[list[Any]] = []
+        if isinstance(plan.pattern, SequencePlan) and "m" in cell and awaits_silence(plan.pattern, cell["m"]):
+            due.append([cell["m"]["t"] + plan.pattern.within_ms, "match", 0])
+        if isinstance(plan.pattern, AbsencePlan) and "n" in cell:
+            due.append([cell["n"][0] + plan.pattern.within_ms, "silence", 0])
+        if plan.gather is not None and "g" in cell:
+            spans = ((cell["g"]["t"], plan.gather.after_ms), (cell["g"]["q"], plan.gather.quiet_ms))
+            ends = [since_ms + ms for since_ms, ms in spans if ms is not None]
+            if ends:
+                due.append([min(ends), "gather", 0])
+        return [[max(due_ms, self.now_ms), kind, n] for due_ms, kind, n in due]
 
     def _look_again(self, at_ms: int) -> int:
         """When to see whether the cell can go: an earlier look that is still to come will do."""
@@ -64,9 +81,15 @@ class TimedLoop(DampedLoop):
     def empty_ms(self) -> int | None:
         """When all the cell holds will have run out; None if something in it stays."""
         plan, cell = self.loop.plan, self.cell
-        if "s" in cell or "a" in cell:
+        waits = (
+            isinstance(plan.pattern, SequencePlan) and "m" in cell and awaits_silence(plan.pattern, cell["m"])
+        )
+        if waits or any(name in cell for name in ("s", "a", "n", "g")):
             return None
         ends = [self.now_ms]
+        match_ms = self._match_ends_ms()
+        if match_ms is not None:
+            ends.append(match_ms)
         if "c" in cell:
             ends.append(cell["c"] + plan.cooldown_ms)
         if cell.get("L"):
@@ -81,3 +104,11 @@ class TimedLoop(DampedLoop):
                         return None
                     ends.append(end)
         return max(ends)
+
+    def _match_ends_ms(self) -> int | None:
+        """When the open match, if there is one, is too old to be completed."""
+        pattern, match = self.loop.plan.pattern, self.cell.get("m")
+        if match is None or pattern is None:
+            return None
+        begun_ms = match["t"] if isinstance(pattern, SequencePlan) else match[-1]
+        return int(begun_ms) + pattern.within_ms

@@ -122,13 +122,10 @@ class Step:
                 left_out = self._feed(loop, occurrence, frame)
             if occurrence.type not in loop.triggers:
                 return
-        triggers = loop.triggers[occurrence.type]
-        trigger = triggers[0]
-        if trigger.filter is not None or len(triggers) > 1:
-            passing = self._passing(loop, triggers, frame, known)
-            if passing is None:
-                return
-            trigger = passing
+        found = self._trigger(loop, loop.triggers[occurrence.type], frame, known)
+        if found is None:
+            return
+        trigger, steps = found
         if not known:
             context.verdict(loop, (), "key", frame)
             return
@@ -139,7 +136,7 @@ class Step:
             context.verdict(loop, key, "key", frame, "too many keys")
             return
         evaluation.prepare(frame, trigger.alias)
-        evaluation.on_event(frame, occurrence.bound(trigger.alias), occurrence.origin, left_out)
+        evaluation.on_event(frame, occurrence.bound(trigger.alias), occurrence.origin, left_out, steps)
         evaluation.save()
         self._after_breaker(loop)
 
@@ -154,6 +151,20 @@ class Step:
         elif truth is not True:
             self.context.verdict(loop, frame.key, "unknown", frame, unknown_detail(loop.when, frame))
         return truth is True
+
+    def _trigger(
+        self, loop: LoopRuntime, triggers: tuple[TriggerPlan, ...], frame: Frame, known: bool
+    ) -> tuple[TriggerPlan, tuple[int, ...]] | None:
+        """The trigger that an event passes, and of a sequence all the steps that it fits."""
+        first = triggers[0]
+        if loop.is_sequence:
+            fitting = [one for one in triggers if one.filter is None or one.filter(frame) is True]
+            if fitting:
+                return fitting[0], tuple([one.step for one in fitting])
+        elif first.filter is None and len(triggers) == 1:
+            return first, ()
+        passing = self._passing(loop, triggers, frame, known)
+        return None if passing is None else (passing, ())
 
     def _passing(
         self, loop: LoopRuntime, triggers: tuple[TriggerPlan, ...], frame: Frame, known: bool

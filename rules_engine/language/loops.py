@@ -230,6 +230,7 @@ class _LoopChecker:
             )
         if gather is not None:
             self._check_gather(gather, when)
+        self._check_absence(when, gather)
         for after in self.clauses.afters:
             self.names.duration(after.delay)
             place = Span(after.span.path, after.span.start, after.delay.span.end)
@@ -241,7 +242,6 @@ class _LoopChecker:
 
     def _check_gather(self, gather: syntax.Gather, when: syntax.When | None) -> None:
         place = _head(gather.span, "gather")
-        self.names.findings.add(not_yet_running(place, "`gather`"))
         for duration in (*gather.durations, *gather.quiets):
             self.names.duration(duration)
         for part in (gather.durations, gather.quiets, gather.maxima):
@@ -255,6 +255,22 @@ class _LoopChecker:
             word = "for" if when.hold is not None else "until"
             advice = f"remove `{word}`, or `gather`"
             self._contradicts(place, f"`gather` and `{word}` exclude each other", advice)
+
+    def _check_absence(self, when: syntax.When | None, gather: syntax.Gather | None) -> None:
+        """An absence is a latch of its own: the next event ends it, and nothing else can (L20)."""
+        on = self.clauses.get(syntax.On)
+        if on is None or not isinstance(on.trigger, syntax.Absence):
+            return
+        advice = "remove it: the absence lasts until the next event comes"
+        if when is not None and (when.hold is not None or when.until is not None):
+            word = "for" if when.hold is not None else "until"
+            self._contradicts(
+                _head(when.span, "when"), f"`no A within d` and `{word}` exclude each other", advice
+            )
+        if gather is not None:
+            self._contradicts(
+                _head(gather.span, "gather"), "`no A within d` and `gather` exclude each other", advice
+            )
 
     def _contradicts(self, span: Span, message: str, advice: str) -> None:
         self.names.findings.add(CONTRADICTION.at(span, message, help=advice))
@@ -305,6 +321,7 @@ class _LoopChecker:
             cleared=self._effects(left, over, cleared.effects) if cleared else (),
             after=afters,
             failed=self._effects(entered, no_latch, failed.effects) if failed else (),
+            gather=self._gather(),
         )
 
     def _effects(
@@ -317,15 +334,19 @@ class _LoopChecker:
     def _known_at_start(self, heard: Heard, per: tuple[str, ...]) -> Knowledge:
         """What is known whenever the loop sees an event at all: its key, and what its filter read."""
         sound: Mapping[str, program.Expr] = {n: v for n, v in self.locals.items() if v is not None}
+        keys = frozenset(("field", key) for key in per)
         events = heard.trigger.events if heard.trigger else ()
+        if isinstance(heard.trigger, program.Sequence):  # all of them have come
+            return Knowledge(keys | {("alias", name) for name in heard.aliases}, sound, heard.aliases)
         # Each event that can have come counts as named, also where it is not.
         named = {f"#{n}": fields_of([self.names.events[one.event]]) for n, one in enumerate(events)}
         ways = tuple(
             frozenset({("alias", f"#{n}"), ("alias", one.alias or f"#{n}")}) for n, one in enumerate(events)
         )
-        keys = frozenset(("field", key) for key in per)
+        if isinstance(heard.trigger, program.Absence) and not per:
+            named, ways = {}, ()  # there may have been none
         known = Knowledge(keys, sound, {**heard.aliases, **named}, ways)
-        if not heard.several and events:
+        if ways and not heard.several and events:
             known = known.given(events[0].filter)
         return known
 
@@ -335,6 +356,16 @@ class _LoopChecker:
 
     def _ms(self, duration: syntax.Duration | None) -> int:
         return 0 if duration is None else self.names.duration(duration) or 0
+
+    def _gather(self) -> program.Gather | None:
+        clause = self.clauses.get(syntax.Gather)
+        if clause is None:
+            return None
+        most = int(clause.maxima[0]) if clause.maxima else None
+        after_ms, quiet_ms = (
+            self._ms(part[0]) if part else None for part in (clause.durations, clause.quiets)
+        )
+        return program.Gather(clause.span, after_ms, quiet_ms, most)
 
     def _limit(self) -> tuple[int | None, int, bool]:
         clause = self.clauses.get(syntax.Limit)

@@ -75,6 +75,13 @@ def _field(scope: Scope, name: syntax.Name, entry: FieldEntry, alias: str | None
             advice = f"name the events (`on A as a or B as b`) and write `a.{name.text}`"
             scope.names.findings.add(FIELDS_DIFFER.at(name.span, message, help=advice))
         return unclear(name.span)
+    if entry.owners:
+        if name.text not in scope.complained:
+            scope.complained.add(name.text)
+            message = f"`{name.text}` could be that of {' or of '.join(entry.owners)}"
+            advice = f"name the event (`{entry.owners[0]} as a`) and write `a.{name.text}`"
+            scope.names.findings.add(AMBIGUOUS.at(name.span, message, help=advice))
+        return unclear(name.span)
     return program.FieldRead(name.span, entry.type, entry.name, alias)
 
 

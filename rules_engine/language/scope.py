@@ -14,11 +14,15 @@ from rules_engine.language.types import ANY, FLOAT, Base, Type
 
 @dataclass(frozen=True, slots=True)
 class FieldEntry:
-    """A field as an expression sees it: its own name and type; `conflict` says why it cannot be read."""
+    """A field as an expression sees it: its own name and type.
+
+    `conflict` says why it cannot be read; `owners` are the events of a sequence that all have it.
+    """
 
     name: str
     type: Type
     conflict: str = ""
+    owners: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

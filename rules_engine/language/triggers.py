@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from rules_engine.language import program, syntax
-from rules_engine.language.catalog import did_you_mean, listed
+from rules_engine.language.catalog import MOST_SAMPLES, did_you_mean, listed
 from rules_engine.language.diagnostics import Code, Related, Severity
 from rules_engine.language.expressions import Expressions
 from rules_engine.language.names import BAD_COUNT, Names
@@ -16,6 +16,7 @@ from rules_engine.language.scope import FieldEntry, Scope, fields_of
 from rules_engine.language.source import Span
 from rules_engine.language.types import ANY, Base, Type
 from rules_engine.language.unreleased import not_yet_running
+from rules_engine.language.windows import CONTRADICTION
 
 GLOB_MATCHES_NOTHING = Code("RE116", "pattern-matches-nothing", Severity.ERROR, "No event has such a name.")
 UNKEYABLE = Code("RE220", "unkeyable-field", Severity.ERROR, "A loop cannot be kept apart by such a value.")
@@ -33,7 +34,7 @@ class Heard:
     `any_field`: one of the events is unknown, so nothing can be said of fields.
     """
 
-    trigger: program.Events | None
+    trigger: program.Trigger | None
     events: list[program.EventDecl] = field(default_factory=list)
     fields: Mapping[str, FieldEntry] = field(default_factory=dict)
     aliases: dict[str, Mapping[str, FieldEntry]] = field(default_factory=dict)
@@ -50,18 +51,11 @@ def hear(names: Names, clause: syntax.On, emitted: frozenset[str], per: tuple[sy
         case syntax.AnyOf(events=refs):
             return _any_of(names, clause.span, refs, emitted)
         case syntax.Sequence():
-            return _sequence(names, trigger, emitted)
+            return _sequence(names, trigger, emitted, {name.text for name in per})
         case syntax.Absence(event=ref):
-            names.duration(trigger.within)
-            names.findings.add(not_yet_running(trigger.span, "an absence (`no A within d`)"))
-            return replace(_any_of(names, clause.span, (ref,), emitted), trigger=None, latches=True)
+            return _absence(names, trigger, _any_of(names, clause.span, (ref,), emitted), per)
         case syntax.Repeat(event=ref):
-            if trigger.count < 1:
-                message, advice = "nothing is counted to zero", "write how many of them, as `3 A within 1h`"
-                names.findings.add(BAD_COUNT.at(trigger.span, message, help=advice))
-            names.duration(trigger.within)
-            names.findings.add(not_yet_running(trigger.span, "a repetition (`n A within d`)"))
-            return replace(_any_of(names, clause.span, (ref,), emitted), trigger=None)
+            return _repeat(names, trigger, _any_of(names, clause.span, (ref,), emitted))
         case syntax.Every():
             names.duration(trigger.period)
             return _tick(names, trigger.span, "`every`", per)
@@ -150,32 +144,86 @@ def _filter(names: Names, ref: syntax.EventRef, events: list[program.EventDecl])
     return Expressions(scope).condition(ref.filter)
 
 
-def _sequence(names: Names, trigger: syntax.Sequence, emitted: frozenset[str]) -> Heard:
-    names.duration(trigger.within)
-    refs = (trigger.first, *(step.event for step in trigger.steps))
-    absent = any(step.absent for step in trigger.steps)
-    construct = "an absence (`then no B`)" if absent else "a sequence (`A then B`)"
-    names.findings.add(not_yet_running(trigger.span, construct))
+def _absence(names: Names, trigger: syntax.Absence, heard: Heard, per: tuple[syntax.Name, ...]) -> Heard:
+    """`no A within d`. Without a key it counts from the loading, so that no A may ever have come (L20)."""
+    within_ms = names.duration(trigger.within)
+    found = heard.trigger
+    fields = heard.fields
+    if not per:
+        fields = {name: replace(entry, type=entry.type.or_unknown()) for name, entry in heard.fields.items()}
+    absence = None
+    if within_ms is not None and found is not None:
+        absence = program.Absence(trigger.span, found.events, within_ms)
+    aliases = dict.fromkeys(heard.aliases, fields)
+    return replace(heard, trigger=absence, fields=fields, aliases=aliases, latches=True)
+
+
+def _repeat(names: Names, trigger: syntax.Repeat, heard: Heard) -> Heard:
+    within_ms = names.duration(trigger.within)
+    counts = 1 <= trigger.count <= MOST_SAMPLES
+    if not counts:
+        message = (
+            "nothing is counted to zero" if trigger.count < 1 else f"nothing is counted to {trigger.count}"
+        )
+        advice = f"write how many of them, 1 to {MOST_SAMPLES}, as `3 A within 1h`"
+        names.findings.add(BAD_COUNT.at(trigger.span, message, help=advice))
+    repeat = None
+    if within_ms is not None and heard.trigger is not None and counts:
+        repeat = program.Repeat(trigger.span, trigger.count, heard.trigger.events, within_ms)
+    return replace(heard, trigger=repeat)
+
+
+def _sequence(names: Names, trigger: syntax.Sequence, emitted: frozenset[str], per: set[str]) -> Heard:
+    """Fields are written `a.field`; bare where one event alone has them, or where they are the key (L15)."""
+    within_ms = names.duration(trigger.within)
     heard = Heard(None, several=False, where="the sequence")
-    for ref in refs:
+    steps: list[program.SequenceStep] = []
+    owners: dict[str, list[tuple[str, FieldEntry]]] = {}
+    sound = within_ms is not None
+    for ref, absent in ((trigger.first, False), *((step.event, step.absent) for step in trigger.steps)):
         one = _any_of(names, ref.span, (replace(ref, alias=None),), emitted)
-        heard.events += one.events
+        heard.events += [event for event in one.events if event not in heard.events]
         heard.any_field = heard.any_field or one.any_field
+        alias = ref.alias.text if ref.alias and not absent else None
+        events = () if one.trigger is None else one.trigger.events
+        steps.append(
+            program.SequenceStep(ref.span, tuple(replace(event, alias=alias) for event in events), absent)
+        )
+        if absent:
+            sound = _check_absent(names, ref, steps) and sound
+            continue
+        for name, entry in fields_of(one.events).items():
+            owners.setdefault(name, []).append((alias or ref.pattern.text, entry))
         if ref.alias is not None:
             _check_alias(names, ref.alias, heard.aliases)
             heard.aliases[ref.alias.text] = one.fields
-    # A field of one event only can mean nothing else; any other is written `alias.field`.
+    shared = fields_of(heard.events)
     heard.fields = {
-        name: entry
-        for name, entry in fields_of(heard.events).items()
-        if sum(name in event.fields for event in heard.events) == 1 or _alike(name, heard.events)
+        name: shared[name] if name in per else _field_of_one(found) for name, found in owners.items()
     }
+    if sound and within_ms is not None:
+        heard.trigger = program.Sequence(trigger.span, tuple(steps), within_ms)
     return heard
 
 
-def _alike(name: str, events: Iterable[program.EventDecl]) -> bool:
-    """A key that every event of a sequence has: they are joined on it."""
-    return all(name in event.fields for event in events)
+def _check_absent(names: Names, ref: syntax.EventRef, steps: list[program.SequenceStep]) -> bool:
+    """What must not come can have no name, and two in a row would be one silence."""
+    if ref.alias is not None:
+        message = f"`{ref.alias.text}` names an event that must not come"
+        names.findings.add(CONTRADICTION.at(ref.alias.span, message, help="remove the `as`"))
+        return False
+    if steps[-2].absent:
+        message = "two `no` stand one after the other"
+        advice = "keep one, and write a second loop for the other"
+        names.findings.add(CONTRADICTION.at(ref.span, message, help=advice))
+        return False
+    return True
+
+
+def _field_of_one(found: list[tuple[str, FieldEntry]]) -> FieldEntry:
+    """A bare name must mean the field of one event; only the key is the same in all of them."""
+    entry = found[0][1]
+    return entry if len(found) == 1 else replace(entry, owners=tuple(owner for owner, _ in found))
 
 
 def _tick(names: Names, span: Span, construct: str, per: tuple[syntax.Name, ...]) -> Heard:
@@ -196,19 +244,24 @@ def _tick(names: Names, span: Span, construct: str, per: tuple[syntax.Name, ...]
 
 
 def _change(names: Names, trigger: syntax.ChangeOf) -> Heard:
+    """Every committed change of a knob; its key fields, and `key`, `old`, `new`, `cause`, `depth` (L27)."""
     knob = names.knob(trigger.knob, "knob read")
-    names.findings.add(not_yet_running(trigger.span, "`change of`"))
     if knob is None:
         return Heard(None, any_field=True)
     value = Type(knob.type.base, words=knob.type.words, low=knob.type.low, high=knob.type.high)
     fields = {name: FieldEntry(name, value) for name in ("old", "new")}
-    fields |= {name: FieldEntry(name, Type(Base.STR)) for name in (*knob.per, "key", "cause")}
-    return Heard(None, fields=fields, where=f"a change of `{knob.name}`")
+    fields |= {name: FieldEntry(name, Type(Base.STR)) for name in ("key", "cause")}
+    fields["depth"] = FieldEntry("depth", Type(Base.INT))
+    for name, words in zip(knob.per, knob.key_words, strict=True):
+        fields[name] = FieldEntry(name, Type(Base.STR, words=words or ()) if words else ANY)
+    where = f"a change of `{knob.name}`"
+    return Heard(program.ChangeOf(trigger.span, knob), fields=fields, where=where)
 
 
 def check_key(names: Names, heard: Heard, name: syntax.Name) -> None:
     """A `per` field must be a field of every event heard, of a type that can tell keys apart."""
-    if heard.any_field or (name.text in names.types and not heard.events):
+    of_type = name.text in names.types and not isinstance(heard.trigger, program.ChangeOf)
+    if heard.any_field or (of_type and not heard.events):
         return
     lacking = [event.name for event in heard.events if name.text not in fields_of([event])]
     entry = heard.fields.get(name.text)

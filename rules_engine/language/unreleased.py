@@ -14,14 +14,8 @@ TESTS_NOT_YET_RUNNING = Code(
 
 #: What to use meanwhile, by construct.
 INSTEAD = {
-    "a sequence (`A then B`)": "hear the last event, and ask for the first: `when count(A over 6h) >= 1`",
-    "an absence (`then no B`)": "hear A, and let `when ... for 2h` hold while `count(B over 2h) == 0`",
-    "an absence (`no A within d`)": "hear a regular event, and ask `when count(A over 5m) == 0`",
-    "a repetition (`n A within d`)": "hear every A, and ask `when count(over 1h) >= 3`",
-    "`change of`": "hear the event that makes the loop set the knob",
     "`every`": "hear an event that comes regularly, with a `cooldown`",
     "`cron`": "hear an event that comes regularly, with a `cooldown`",
-    "`gather`": "use `cooldown`, with `count(since fired)` for how many there were",
     "`after`": "use a second loop with the same `when ... for d`",
     "`during`": "compare a field of the event that tells the time",
     "`stddev`": "use the spread: `max(x over 1h) - min(x over 1h)`",

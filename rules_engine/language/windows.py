@@ -56,7 +56,8 @@ def aggregate(typer: Typer, expr: syntax.Call, arguments: tuple[syntax.Expr, ...
         return unclear(expr.span)
     if no_window_here(scope, expr):
         return unclear(expr.span)
-    if expr.window is None and not scope.gathers:
+    of_other = bool(arguments) and isinstance(arguments[0], syntax.OfEvent)
+    if expr.window is None and (not scope.gathers or of_other):
         return without_span(typer, expr, arguments)
     arguments, share = _without_share(typer, function, arguments)
     if not _takes(scope, function, expr, arguments):

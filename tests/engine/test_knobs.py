@@ -367,11 +367,16 @@ def test_l27_change_of_is_heard_for_every_cause(build, world):
     ]  # fmt: skip
     w = world(build.plan(*loops, events=[heard], knobs=[build.knob()]))
     w.send(0, 5.0)
-    assert [r.payload for r in w.last.emitted] == [
-        {"k": "a", "old": 1.0, "new": 5.0, "cause": "set", "depth": 1}
-    ]
+    logged, seen = w.last.emitted
+    assert (seen.type, seen.payload) == (
+        "SEEN",
+        {"old": 1.0, "new": 5.0, "cause": "set", "depth": 1, "k": "a"},
+    )
+    assert (logged.type, logged.source, logged.depth) == ("change of rate", "knob/rate", 1)
+    assert logged.payload == {"key": "a", "k": "a", "old": 1.0, "new": 5.0, "cause": "set", "depth": 1}
+    assert seen.cause == logged.id
     w.tick(100)
-    assert w.last.emitted[0].payload["cause"] == "release"
+    assert [row.payload["cause"] for row in w.last.emitted] == ["release", "release"]
 
 
 def test_l28_operands_read_before_and_operations_apply_to_the_live_value(build, world):

@@ -98,6 +98,11 @@ def loops(draw: st.DrawFn, name: str) -> str:
                 ("A or B", ["C", "OUT"]),
                 ("A[b] as p or B as q", ["C", "OUT"]),
                 ("C", ["OUT"]),
+                ("A then no B within 4s", ["C", "OUT"]),
+                ("A[b] then no A within 2s", ["B", "C", "OUT"]),
+                ("3 A within 6s", ["B", "C", "OUT"]),
+                ("2 B[x > 0] within 3s", ["C", "OUT"]),
+                ("no A within 4s", ["B", "C", "OUT"]),
             ]
         )
     )
@@ -106,19 +111,26 @@ def loops(draw: st.DrawFn, name: str) -> str:
     lines = [f'loop {name} "r" on {trigger} {per}']
     if draw(st.booleans()):
         lines = ["@shadow", *lines] if draw(st.integers(0, 4)) == 0 else lines
-    latched = draw(st.booleans())
+    silent = trigger.startswith("no ")
+    latched = draw(st.booleans()) and not silent
+    gathers = not latched and not silent and draw(st.integers(0, 3)) == 0
     if latched or draw(st.booleans()):
-        hold = f" for {draw(SECONDS)}" if draw(st.booleans()) else ""
+        hold = f" for {draw(SECONDS)}" if draw(st.booleans()) and not (silent or gathers) else ""
         lines.append(f"when {draw(conditions(keyed))}{hold}")
     if latched:
         hold = f" for {draw(SECONDS)}" if draw(st.integers(0, 2)) == 0 else ""
         lines.append(f"until {draw(conditions(keyed))}{hold}")
+    if gathers:
+        lines.append(draw(st.sampled_from(["gather 3s", "gather quiet 1s", "gather 4s quiet 2s max 3"])))
     if draw(st.integers(0, 2)) == 0:
         unless = f" unless {draw(conditions(keyed))}" if draw(st.booleans()) else ""
         lines.append(f"cooldown {draw(SECONDS)}{unless}")
     if draw(st.integers(0, 3)) == 0:
         lines.append(f"limit 2 per {draw(SECONDS)}{draw(st.sampled_from(['', ' overall']))}")
+    latched = latched or silent
     lines += draw(st.lists(effects(keyed, emitted, latched), min_size=1, max_size=3))
+    if gathers:
+        lines.append('emit OUT { k, v: sum(x), s: "{count()}" }')
     if latched and draw(st.booleans()):
         lines.append(f"cleared {{ {draw(effects(keyed, emitted, False))} }}")
     if any(line.startswith("do ") for line in lines):
@@ -126,9 +138,23 @@ def loops(draw: st.DrawFn, name: str) -> str:
     return "\n  ".join(lines)
 
 
+#: Loops whose fields have to be told apart by their events.
+OF_SEVERAL = [
+    'loop {0} "r" on A as a1 then B as b1 within 4s per k emit OUT {{ k, v: b1.x - a1.x }}',
+    'loop {0} "r" on A as a1 then no C then B[x > 0] as b1 within 6s emit OUT {{ k: a1.k, v: b1.x }}',
+    'loop {0} "r" on A then B then A as a3 within 9s cooldown 1s set dial += a3.x for 2s',
+    'loop {0} "r" on change of dial emit OUT {{ v: new - old, s: cause }} set rate["a"] = new',
+    'loop {0} "r" on change of rate per k when new > 2 for 2s emit OUT {{ k, v: new }}',
+]
+
+
 @st.composite
 def rule_sets(draw: st.DrawFn) -> RuleSet:
-    texts = [draw(loops(f"loop_{n}")) for n in range(draw(st.integers(1, 4)))]
+    names = [f"loop_{n}" for n in range(draw(st.integers(1, 4)))]
+    texts = [
+        draw(st.sampled_from(OF_SEVERAL)).format(name) if draw(st.integers(0, 3)) == 0 else draw(loops(name))
+        for name in names
+    ]
     rules = check_texts({"random.loop": DECLARATIONS + "\n".join(texts)})
     assume(rules.plan is not None)  # a constant condition, or one that contradicts itself, is refused
     return rules
