@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from rules_engine.language import program, syntax
@@ -281,7 +281,9 @@ class _LoopChecker:
         for name in self.clauses.withs:
             self._local(name)
         when = self.clauses.get(syntax.When)
-        condition = self.typer.condition(when.condition) if when else None
+        # What decides whether an event is gathered cannot ask what was gathered (L10).
+        asking = self.typer.within(replace(self.typer.scope, gathers=False))
+        condition = asking.condition(when.condition) if when else None
         until = self.typer.condition(when.until) if when and when.until is not None else None
         cooldown = self.clauses.get(syntax.Cooldown)
         unless = self.typer.condition(cooldown.unless) if cooldown and cooldown.unless is not None else None

@@ -376,6 +376,12 @@ def test_l10_it_does_not_go_with_for_or_until(findings, rest):
     assert "RE113" in findings(once(f"on A {rest} gather 1m"))
 
 
+def test_l10_what_is_gathered_does_not_depend_on_what_was(findings):
+    assert "RE221" in findings(once("on A when count() < 3 gather 1m"))
+    assert "RE221" not in findings(once("on A when count(over 1m) < 3 gather 1m", "emit OUT { n: count() }"))
+    assert "RE221" in findings(once("on A gather 1m", "emit OUT { n: count(B) }"))
+
+
 def test_l01_gathering_is_a_reason(session):
     found = session(once("on A gather 1m"), (0, "A", {}))
     assert [verdict.reason for verdict in found.all("verdicts")] == ["gather"]
