@@ -14,6 +14,7 @@ from graphlib import TopologicalSorter
 from itertools import product
 from typing import Any, Literal, get_args
 
+from rules_engine.cron import cron
 from rules_engine.engine import expressions as x
 from rules_engine.engine import values
 from rules_engine.engine.plan import (
@@ -46,6 +47,8 @@ from rules_engine.language.source import Source
 from rules_engine.language.types import Base, Type
 
 _COMPARISONS: Mapping[str, x.Comparison] = {op: op for op in get_args(x.Comparison)}
+#: What a reason tells the value of.
+_READ = p.FieldRead | p.KnobRead | p.Aggregate | p.Prev | p.Streak | p.During
 _ARITHMETIC: Mapping[str, Literal["+", "-", "*", "/"]] = {"+": "+", "-": "-", "*": "*", "/": "/"}
 
 
@@ -157,6 +160,8 @@ class _ExpressionCompiler:
                 return x.is_known(self.expr(node.subject), node.known)
             case p.ListOf():
                 return x.list_of([self.expr(item) for item in node.items])
+            case p.During():
+                return x.during(cron(node.cron, node.zone))
             case p.FunctionCall():
                 return x.call(node.function, [self.expr(argument) for argument in node.arguments])
             case p.Match():
@@ -372,7 +377,7 @@ class _LoopCompiler(_ExpressionCompiler):
         found: dict[str, Expr] = {}
         for condition in _conditions(self._loop):
             for node in _nodes(condition, of_trigger=True):
-                if isinstance(node, p.FieldRead | p.KnobRead | p.Aggregate | p.Prev | p.Streak):
+                if isinstance(node, _READ):
                     found.setdefault(self._text(node), self.expr(node))
         return tuple(found.items())
 

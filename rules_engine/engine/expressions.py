@@ -14,6 +14,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, cast
 
+from rules_engine.cron import Cron
 from rules_engine.engine import values
 from rules_engine.engine.frame import Frame
 from rules_engine.engine.functions import FUNCTIONS
@@ -119,6 +120,11 @@ def knob_value(knob: str, key: Sequence[Expr]) -> Expr:
 def knob_map(knob: str) -> Expr:
     """`k[*]`: all keys of a knob and their values, as a map."""
     return _reading(lambda f: f.knobs.all(knob), (), ("knob", knob))
+
+
+def during(calendar: Cron) -> Expr:
+    """Whether the time of the evaluation is one of a calendar's minutes."""
+    return _reading(lambda f: calendar.matches(f.now_ms), (), ("time", calendar.text))
 
 
 def member(subject: Expr, name: str) -> Expr:

@@ -59,7 +59,11 @@ def at_rank(samples: list[Any], share: float) -> Value:
     place = min(max(share, 0.0), 1.0) * (len(ranked) - 1)
     below = math.floor(place)
     above = min(below + 1, len(ranked) - 1)
-    return values.checked(ranked[below] + (ranked[above] - ranked[below]) * (place - below))
+    share_above = place - below
+    if not share_above:
+        return values.checked(float(ranked[below]))
+    # Not `a + (b - a) * share`: the difference of two numbers can be too large where their mean is not.
+    return values.checked(ranked[below] * (1 - share_above) + ranked[above] * share_above)
 
 
 def slope(places: list[int], samples: list[Value], span: int) -> Value:

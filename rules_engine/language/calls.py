@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rules_engine.language import program, syntax, windows
+from rules_engine.cron import UTC
+from rules_engine.language import calendar, program, syntax, windows
 from rules_engine.language.catalog import (
     AGGREGATES,
     FUNCTION_NAMES,
@@ -15,9 +16,9 @@ from rules_engine.language.diagnostics import Code, Severity
 from rules_engine.language.names import NOT_A_DURATION, described
 from rules_engine.language.operators import WRONG_TYPE, not_a_condition
 from rules_engine.language.scope import Typer, unclear
+from rules_engine.language.source import Span
 from rules_engine.language.traversal import window_height
 from rules_engine.language.types import ANY, BOOL, DURATION, FLOAT, INT, Base, Type
-from rules_engine.language.unreleased import not_yet_running
 from rules_engine.language.windows import MISUSED_FUNCTION, NESTED_WINDOW, no_window_here
 
 UNKNOWN_FUNCTION = Code("RE106", "unknown-function", Severity.ERROR, "There is no function of this name.")
@@ -120,6 +121,7 @@ def _function_type(name: str, arguments: tuple[program.Expr, ...]) -> Type | Non
 
 def _during(typer: Typer, expr: syntax.Call, arguments: tuple[syntax.Expr, ...]) -> program.Expr:
     findings = typer.scope.names.findings
+    texts: list[tuple[str, Span]] = []
     for argument in arguments:
         if not (isinstance(argument, syntax.LiteralValue) and isinstance(argument.value, str)):
             message, advice = (
@@ -128,8 +130,11 @@ def _during(typer: Typer, expr: syntax.Call, arguments: tuple[syntax.Expr, ...])
             )
             findings.add(WRONG_TYPE.at(argument.span, message, help=advice))
             return unclear(expr.span)
-    findings.add(not_yet_running(expr.span, "`during`"))
-    return program.Const(expr.span, BOOL, value=True)
+        texts.append((argument.value, argument.span))
+    zone = texts[1] if len(texts) > 1 else None
+    if not calendar.check(findings, texts[0], zone):
+        return unclear(expr.span)
+    return program.During(expr.span, BOOL, texts[0][0], zone[0] if zone else UTC)
 
 
 def _memory(typer: Typer, expr: syntax.Call, arguments: tuple[syntax.Expr, ...]) -> program.Expr:

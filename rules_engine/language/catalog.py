@@ -58,7 +58,6 @@ class AggregateFunction:
     name: str
     samples: str
     example: str
-    runs: bool = True
 
 
 FUNCTIONS = {
@@ -87,11 +86,11 @@ AGGREGATES = {
         AggregateFunction("max", "number", "max(a over 1h)"),
         AggregateFunction("first", "any", "first(a over 1h)"),
         AggregateFunction("last", "any", "last(EVENT.field over 1h)"),
-        AggregateFunction("stddev", "number", "stddev(a over 1h)", runs=False),
-        AggregateFunction("slope", "number", "slope(a over 1h)", runs=False),
-        AggregateFunction("distinct", "any", "distinct(a over 1h)", runs=False),
-        AggregateFunction("quantile", "number", "quantile(a, 95% over 1h)", runs=False),
-        AggregateFunction("ewma", "number", "ewma(a over 1h)", runs=False),
+        AggregateFunction("stddev", "number", "stddev(a over 1h)"),
+        AggregateFunction("slope", "number", "slope(a over 1h)"),
+        AggregateFunction("distinct", "any", "distinct(a over 1h)"),
+        AggregateFunction("quantile", "number", "quantile(a, 95% over 1h)"),
+        AggregateFunction("ewma", "number", "ewma(a over 1h)"),
     )
 }
 

@@ -19,7 +19,6 @@ from rules_engine.language.traversal import roots, size, walk, weight
 from rules_engine.language.triggers import DUPLICATE, Heard, check_key, hear
 from rules_engine.language.typerefs import CIRCULAR, DUPLICATE_FIELD
 from rules_engine.language.unknowns import Knowledge
-from rules_engine.language.unreleased import not_yet_running
 from rules_engine.language.windows import CONTRADICTION
 
 NO_TRIGGER = Code("RE114", "missing-trigger", Severity.ERROR, "A loop does not say what it hears.")
@@ -232,9 +231,11 @@ class _LoopChecker:
             self._check_gather(gather, when)
         self._check_absence(when, gather)
         for after in self.clauses.afters:
-            self.names.duration(after.delay)
-            place = Span(after.span.path, after.span.start, after.delay.span.end)
-            self.names.findings.add(not_yet_running(place, "`after`"))
+            if not self.typer.scope.latched:
+                place = Span(after.span.path, after.span.start, after.delay.span.end)
+                message = "nothing lasts that long here: there is no `until`"
+                advice = "add `until ...` to `when`, or write `when ... for` that long"
+                self._contradicts(place, message, advice)
         does = any(isinstance(effect, syntax.Do) for effect in self.clauses.every_effect())
         if failed is not None and not does and "do" not in self.lost:
             advice = "add the `do` whose failing it answers, or remove the block"
@@ -295,7 +296,9 @@ class _LoopChecker:
         limit, limit_ms, overall = self._limit()
         effects = self._effects(entered, no_latch, self.clauses.effects)
         afters = tuple(
-            program.AfterEffects(after.span, 0, self._effects(entered, no_latch, after.effects))
+            program.AfterEffects(
+                after.span, self._ms(after.delay), self._effects(entered, no_latch, after.effects)
+            )
             for after in self.clauses.afters
         )
         return program.Loop(

@@ -50,7 +50,9 @@ def bounds(expr: program.Expr, locals: Mapping[str, program.Expr], least: Fracti
             return _hull([bounds(arm.value, locals, least) for arm in arms])
         case program.FunctionCall():
             return _of_function(expr, locals, least)
-        case program.Aggregate(function="count" | "distinct") | program.Streak():
+        case program.Aggregate(function="slope"):
+            return ANYTHING
+        case program.Aggregate(function="count" | "distinct" | "stddev") | program.Streak():
             return Interval(Fraction(0), None)
         case program.Aggregate(function=function, sample=sample) if sample and function in _AMONG_SAMPLES:
             return bounds(sample, locals, least)

@@ -127,7 +127,7 @@ class Knowledge:
     def _doubt_of_aggregate(self, expr: program.Aggregate) -> program.Expr | None:
         if expr.function == "count" or expr.sample is None or key_of(expr) in self.facts:
             return None
-        if expr.feed is not None:
+        if expr.feed is not None or expr.function == "slope":
             return expr
         return self._doubt(expr.sample)
 

@@ -16,13 +16,6 @@ TESTS_NOT_YET_RUNNING = Code(
 INSTEAD = {
     "`every`": "hear an event that comes regularly, with a `cooldown`",
     "`cron`": "hear an event that comes regularly, with a `cooldown`",
-    "`after`": "use a second loop with the same `when ... for d`",
-    "`during`": "compare a field of the event that tells the time",
-    "`stddev`": "use the spread: `max(x over 1h) - min(x over 1h)`",
-    "`slope`": "use the difference: `last(x over 1h) - first(x over 1h)`",
-    "`distinct`": "use `count`, or a loop with `per` of the field",
-    "`quantile`": "use `max` or `avg` over the same window",
-    "`ewma`": "use `avg` over the same window",
 }
 
 

@@ -11,7 +11,6 @@ from rules_engine.language.reading import MISPLACED_WINDOW, UNKNOWN_FIELD
 from rules_engine.language.scope import Scope, Typer, fields_of, unclear
 from rules_engine.language.traversal import window_height
 from rules_engine.language.types import ANY, DURATION, FLOAT, INT, Base, Type
-from rules_engine.language.unreleased import not_yet_running
 
 MISUSED_FUNCTION = Code("RE221", "misused-function", Severity.ERROR, "A function is not called as it can be.")
 NESTED_WINDOW = Code(
@@ -60,13 +59,11 @@ def aggregate(typer: Typer, expr: syntax.Call, arguments: tuple[syntax.Expr, ...
     if expr.window is None and (not scope.gathers or of_other):
         return without_span(typer, expr, arguments)
     arguments, share = _without_share(typer, function, arguments)
-    if not _takes(scope, function, expr, arguments):
+    if not _takes(scope, function, expr, arguments) or not _complete(scope, expr, share):
         return unclear(expr.span)
     errors = scope.names.findings.error_count
     sample, feed = _sample(typer, function, arguments[0]) if arguments else (None, None)
     window = _span(typer, expr.window) if expr.window is not None else None
-    if not function.runs:
-        scope.names.findings.add(not_yet_running(expr.function.span, f"`{name}`"))
     if scope.names.findings.error_count > errors or (window is None and expr.window is not None):
         return unclear(expr.span)
     if sample is not None and window_height(sample, scope.local) > 0:
@@ -85,6 +82,20 @@ def _takes(
         return True
     message = f"`{function.name}` takes one value over a window, not {len(arguments)}"
     advice = f"write it as `{function.example}`"
+    scope.names.findings.add(MISUSED_FUNCTION.at(expr.span, message, help=advice))
+    return False
+
+
+def _complete(scope: Scope, expr: syntax.Call, share: float | None) -> bool:
+    """Whether a `quantile` has its share and an `ewma` its time; a finding says so where it is not."""
+    name = expr.function.text
+    if name == "quantile" and share is None:
+        message = "`quantile` needs a share, such as 95%"
+    elif name == "ewma" and not isinstance(expr.window, syntax.Over):
+        message = "`ewma` weighs samples by their age and needs a length of time"
+    else:
+        return True
+    advice = f"write it as `{AGGREGATES[name].example}`"
     scope.names.findings.add(MISUSED_FUNCTION.at(expr.span, message, help=advice))
     return False
 
@@ -232,6 +243,7 @@ def _result_type(name: str, sample: program.Expr | None, *, fed: bool) -> Type:
         return sample.type.or_unknown(maybe)
     if name == "sum":
         return Type(sample.type.base, optional=maybe)
+    maybe = maybe or name == "slope"  # of one sample, or of one moment, there is none
     if sample.type.base is Base.DURATION:
         return DURATION.or_unknown(maybe)
     bounded = name in ("avg", "quantile", "ewma")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import statistics
+from itertools import accumulate
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -140,6 +142,35 @@ def test_l12_definitions():
     assert over.read(0, "quantile", 40, 0.9) == pytest.approx(2.0 + 0.7 * 2.0)
     assert over.read(0, "quantile", 40, 0.0) == 1.0
     assert over.read(0, "quantile", 40, 1.0) == 4.0
+
+
+NUMBERS = st.floats(-1e6, 1e6) | st.integers(-(10**6), 10**6)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 1_000), NUMBERS), min_size=2, max_size=600),
+    st.floats(0, 1) | st.sampled_from([0.0, 0.5, 0.95, 1.0]),
+)
+def test_l12_statistics_agree_with_the_libraries(steps, share):
+    times = list(accumulate(gap for gap, _ in steps))
+    numbers = [value for _, value in steps]
+    made = filled(WindowPlan(V, "over", ms=10**6), list(zip(times, numbers, strict=True)))
+    scale = max(1.0, *map(abs, numbers)) * 1e-9
+    expected = {
+        "stddev": statistics.pstdev(numbers),
+        "slope": statistics.linear_regression(times, numbers).slope * 10**6,
+        "quantile": float(np.quantile(numbers, share)),
+    }
+    found = {name: made.read(0, name, times[-1], share) for name in expected}
+    assert found["stddev"] == pytest.approx(expected["stddev"], abs=scale)
+    assert found["quantile"] == pytest.approx(expected["quantile"], abs=scale)
+    assert found["slope"] == pytest.approx(expected["slope"], rel=1e-9, abs=scale * 10**6)
+
+
+def test_l12_a_quantile_of_huge_numbers_is_one_of_them():
+    made = filled(WindowPlan(V, "over", ms=100), [(0, -1.7e308), (1, 1.7e308)])
+    assert [made.read(0, "quantile", 1, share) for share in (0.0, 0.5, 1.0)] == [-1.7e308, 0.0, 1.7e308]
 
 
 def test_l12_ewma_halves_each_d():

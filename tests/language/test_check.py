@@ -314,14 +314,29 @@ CASES = [
         loop('emit B { config_key, score: 50%, n: "", only_b: 3 }'),
     ),
     ("RE110", 'event Z = «"game_lost"» { a: str }', 'event Z = "z" { a: str }'),
+    ("RE221", loop("when «quantile(n over 1h)» > 1 " + GO), loop("when quantile(n, 95% over 1h) > 1 " + GO)),
+    ("RE221", loop("when «ewma(n over last 9)» > 1 " + GO), loop("when ewma(n over 9m) > 1 " + GO)),
+    (
+        "RE204",
+        loop("set whole = «slope(n over 1h)»"),
+        loop("when slope(n over 1h) > 0 set whole = slope(n over 1h)"),
+    ),
+    (
+        "RE113",
+        loop("when ok «after 1h» { do H.stop() } " + GO),
+        loop("when ok until not ok after 1h { do H.stop() } " + GO),
+    ),
+    (
+        "RE125",
+        loop('when during("* 9 * * *", «"Europe/Berlim"») ' + GO),
+        loop('when during("* 9 * * *", "Europe/Berlin") ' + GO),
+    ),
+    ("RE227", loop('when during("* «24» * * *") ' + GO), loop('when during("* 23 * * *") ' + GO)),
+    ("RE227", loop('when during(«"* * * *"») ' + GO), loop('when during("* * * * *") ' + GO)),
+    ("RE227", loop('when during("* * «31» 2,4 *") ' + GO), loop('when during("* * 31 1,4 *") ' + GO)),
+    ("RE201", loop("when during(«n») " + GO), loop('when during("* * * * *") ' + GO)),
     # what does not run yet
     ("RE190", "loop x on «every 5m» do H.stop()", "loop x on A do H.stop()"),
-    ("RE190", loop("when «stddev»(n over 1h) > 1 " + GO), loop("when avg(n over 1h) > 1 " + GO)),
-    (
-        "RE190",
-        loop("when ok until not ok «after 1h» { do H.stop() }"),
-        loop("when ok until not ok do H.stop()"),
-    ),
 ]
 
 

@@ -405,3 +405,71 @@ loop c_heard "r" on B emit OUT { s: "heard" }
 def test_l33_shadow_sees_its_own_sets_in_its_own_firing_only(run):
     text = '@shadow loop one "r" on A per k set rate += 1 set rate += 1 emit OUT { v: rate }'
     assert run(text, a(0), a(1)).emitted == [{"v": 3.0}, {"v": 3.0}]
+
+
+# ---- L34 -------------------------------------------------------------------------------------------
+
+REMINDS = """
+loop one "r" on A per k
+  when x > 1
+  until x < 0
+  emit OUT { s: "in" }
+  after 10s { emit OUT { s: "ten" } }
+  after 20s { emit OUT { s: "twenty" } }
+  cleared { emit OUT { s: "out" } }
+"""
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        (9_999, ["in", "out"]),
+        (10_000, ["in", "ten", "out"]),
+        (19_999, ["in", "ten", "out"]),
+        (20_000, ["in", "ten", "twenty", "out"]),
+        (90_000, ["in", "ten", "twenty", "out"]),
+    ],
+)
+def test_l34_after_runs_once_per_activation_and_is_dropped_on_exit(run, left, said):
+    found = run(REMINDS, (0, "A", {"k": "a", "x": 2}), (left, "A", {"k": "a", "x": -1}), until=200_000)
+    assert [payload["s"] for payload in found.emitted] == said
+
+
+def test_l34_each_activation_begins_anew_and_at_its_own_time(run):
+    rows = [(at, "A", {"k": "a", "x": x}) for at, x in ((0, 2), (5_000, 2), (12_000, -1), (30_000, 2))]
+    assert run(REMINDS, *rows, until=40_000).when == [
+        (0, "event"), (10_000, "after"), (12_000, "cleared"), (30_000, "event"), (40_000, "after"),
+    ]  # fmt: skip
+
+
+def test_l34_it_belongs_to_a_latch(findings):
+    text = 'loop one "r" on A per k when x > 1 %s emit OUT { k } after 1m { emit OUT { k } }'
+    assert "RE113" in findings(text % "")
+    assert "RE113" in findings(text % "for 5m")
+    assert "RE113" not in findings(text % "until x < 0")
+
+
+# ---- during ----------------------------------------------------------------------------------------
+
+HOURS = 'loop one "r" on A when during("* 9-16 * * 1-5", "Europe/Berlin") emit OUT { k }'
+
+
+@pytest.mark.parametrize(
+    ("at", "fired"),
+    [
+        (7 * 3_600_000 + 59 * 60_000, False),  # Monday 08:59 in Berlin
+        (8 * 3_600_000, True),
+        (16 * 3_600_000 - 1, True),
+        (16 * 3_600_000, False),
+        ((5 * 24 + 12) * 3_600_000, False),  # Saturday at noon
+    ],
+)
+def test_during_is_of_the_evaluations_time_in_its_zone(run, at, fired):
+    assert bool(run(HOURS, (at, "A", {})).firings) is fired
+
+
+def test_during_is_read_again_when_a_hold_is_over(run):
+    text = 'loop one "r" on A when during("0-29 * * * *") for 10m emit OUT { k }'
+    ten, thirty = 600_000, 1_800_000
+    assert run(text, (ten, "A", {}), until=7_200_000).times == [2 * ten]
+    assert run(text, (thirty - ten, "A", {}), until=7_200_000).times == []

@@ -213,3 +213,53 @@ def test_l48_a_window_holds_ten_thousand_samples(session):
     found = session(text, *full, a(9_999, x=1, n=1), a(10_000, x=1, n=1))
     assert [f.effects[0]["payload"]["l"] for f in found.firings] == [[10_000, 0.0], [10_000, 1.0]]
     assert ["truncated" in firing.because for firing in found.firings] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("call", "value"),
+    [
+        ("stddev(x over 1h)", 2.0),
+        ("slope(x over 10s)", 20.0),
+        ("slope(x over last 9)", 2.0),
+        ("distinct(x over 1h)", 5),
+        ("distinct(s over 1h)", 2),
+        ("quantile(x, 0% over 1h)", 2.0),
+        ("quantile(x, 95% over 1h)", 9.6),
+        ("quantile(x, 100% over 1h)", 10.0),
+    ],
+)
+def test_l12_of_several_samples(run, call, value):
+    """Samples 2, 4, ... at each second, without the ones where it is unknown."""
+    xs = {"stddev": [2, 4, 4, None, 4, 5, 5, 7, 9]}.get(call[:6], [2, 4, 6, 8, 10])
+    text = f'loop one "r" on A per k emit OUT {{ l: [{call}] }}'
+    found = run(text, *[a(n * S, x=x, s="pq"[n % 2]) for n, x in enumerate(xs)])
+    assert lists(found)[-1] == [value if call.startswith("distinct") else pytest.approx(value, abs=1e-9)]
+
+
+@pytest.mark.parametrize(("last", "distinct", "slope"), [(10 * S - 1, 2, True), (10 * S, 1, None)])
+def test_l12_they_range_over_the_window_alone(run, last, distinct, slope):
+    text = 'loop one "r" on A per k emit OUT { l: [distinct(x over 10s), slope(x over 10s) > 0] }'
+    assert lists(run(text, a(0, x=1), a(last, x=2)))[-1] == [distinct, slope]
+
+
+def test_l12_slope_of_one_sample_or_one_moment_is_unknown(run):
+    text = 'loop one "r" on A per k emit OUT { l: [slope(x over 1h), slope(x over last 5)] }'
+    assert lists(run(text, a(0, x=1), a(0, x=2), a(1, x=2)))[:2] == [[None, None], [None, 1.0]]
+
+
+def test_l12_ewma_halves_each_d_and_reading_it_later_changes_nothing(run):
+    text = """
+loop fed "r" on A per k emit OUT { l: [ewma(x over 10s)] }
+loop read "r" on B per k emit OUT { l: [ewma(A.x over 10s)] }
+"""
+    rows = [a(0, x=1), b(5 * S), a(10 * S, x=3), a(15 * S), a(20 * S, x=5), b(90 * S)]
+    expected = [1.0, round((0.5 + 3) / 1.5, 9), round((0.25 + 1.5 + 5) / 1.75, 9)]
+    found = run(text, *rows)
+    assert lists(found.of("fed")) == [[expected[n]] for n in (0, 1, 1, 2)]
+    assert lists(found.of("read")) == [[expected[0]], [expected[2]]]
+
+
+def test_l12_over_none_they_are_unknown(run):
+    calls = "stddev(B.x over 1h), slope(B.x over 1h), quantile(B.x, 50% over 1h), ewma(B.x over 1h)"
+    text = f'loop one "r" on A per k emit OUT {{ l: [{calls}, distinct(B.x over 1h)] }}'
+    assert lists(run(text, a(0))) == [[None] * 5]
