@@ -1,7 +1,8 @@
 """A payload as canonical JSON bytes: the same content gives the same bytes, and nothing is lost unsaid.
 
-Beside JSON's own types these are understood: Path (as text), Enum (its value), date and time, UUID,
-set (as a sorted list), dataclasses, pydantic models, mappings, and numpy scalars and arrays.
+Beside JSON's own types these are understood: Path (as text), Enum (its value; an event type: its
+canonical name), date and time, UUID, set (as a sorted list), dataclasses, pydantic models, mappings, and
+numpy scalars and arrays.
 """
 
 from __future__ import annotations

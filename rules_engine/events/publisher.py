@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from rules_engine.events.registry import Registry
 from rules_engine.events.statistics import Statistics
 from rules_engine.events.writer import Writer
 from rules_engine.store.port import NewEvent
+
+log = logging.getLogger("rules_engine.events")
 
 MAX_ID_LENGTH = 200
 
@@ -99,6 +102,9 @@ class Publisher:
         name = publication.new.type
         self.writer.submit(publication)
         self.statistics.count_published(name)
+        log.debug(
+            "%s %s is published by %s", name, publication.event_id, publication.new.source or "somebody"
+        )
         if not self.registry.is_heard(name):
             self.statistics.count_unheard(name)
         if publication.loop is not None:

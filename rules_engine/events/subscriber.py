@@ -50,7 +50,11 @@ class Subscriber:
 
     def dispatch(self, item: Item) -> None:
         """Hand a row to everybody who listens to it."""
-        for listener in self.registry.of(item.row.type):
+        listeners = self.registry.of(item.row.type)
+        log.debug(
+            "%s %s, row %d, goes to %d handlers", item.row.type, item.row.id, item.row.seq, len(listeners)
+        )
+        for listener in listeners:
             listener.offer(item)
 
     def subscribe(self, types: Types, callback: Callback, options: SubscribeOptions) -> Listener:
@@ -76,7 +80,10 @@ class Subscriber:
                 return next(iter(found.values()))
             left = None if types is None else types - {name for name in found if name is not None}
             handler = Handler(callback, inline=options.inline, timeout_s=options.timeout)
-            return self._begin(left, handler, options)
+            begun = self._begin(left, handler, options)
+            heard = "everything" if left is None else ", ".join(sorted(left))
+            log.info("%s listens to %s", handler.name, heard)
+            return begun
 
     def unsubscribe(self, types: Types, callback: Callback) -> bool:
         """End this callback's subscriptions to these types. Tells whether there was one."""

@@ -64,12 +64,17 @@ def event_types_file(events: Sequence[EventDecl], enum: str) -> str:
     lines = [
         *module("The types of events."),
         "from enum import StrEnum",
+        "from typing import Self",
         "",
         "from .aliases import ALIASES",
         "",
         "",
         f"class {enum}(StrEnum):",
-        f'    """All {len(events)} types of events. Values are found in any case, and by an alias."""',
+        f'    """All {len(events)} types of events. Values are found in any case, and by an alias.',
+        "",
+        "    As a text, and so in comparisons, sets and dicts, a member is its canonical name, the one",
+        "    that an event carries: `event.type == member`. Its `value` is that name in lower case.",
+        '    """',
     ]
     subject = ""
     for event in events:
@@ -80,6 +85,12 @@ def event_types_file(events: Sequence[EventDecl], enum: str) -> str:
             lines += ["", f"    #: {note}"]
         lines.append(f"    {event.name} = {quoted(event.name.lower())}")
     lines += [
+        "",
+        "    def __new__(cls, value: str) -> Self:",
+        '        """Text, hash and equality are those of the name that lies in the log."""',
+        "        member = str.__new__(cls, value.upper())",
+        "        member._value_ = value",
+        "        return member",
         "",
         "    @classmethod",
         f"    def _missing_(cls, value: object) -> {enum} | None:",

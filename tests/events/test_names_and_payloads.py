@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import hashlib
+import json
+import pickle
 from enum import Enum
 from typing import Any
 
 import pytest
 
 from rules_engine.config import settings
+from rules_engine.events import cross_process_events
 from rules_engine.events.data_events import DataEventType
 from rules_engine.events.event_normalization import (
     audit_event_usage,
@@ -161,6 +165,33 @@ def test_a13_every_member_is_reached_by_name_value_and_any_case(router: UnifiedE
     for member in DataEventType:
         for spelling in (member, member.name, member.value, member.name.title(), f" {member.value}\n"):
             assert router.resolve(spelling) == member.name
+
+
+async def test_lesson_01_an_event_type_equals_its_member_however_it_is_read(
+    router: UnifiedEventRouter, store: Any
+) -> None:
+    heard: list[Any] = []
+    router.subscribe(DataEventType.MODEL_PROMOTED, heard.append)
+    await publish("model_promoted", {"n": 1})
+    (event,) = heard
+    member, other = DataEventType.MODEL_PROMOTED, DataEventType.MODEL_REGISTERED
+    queued = cross_process_events.poll_events(since_id=0)[0].event_type
+    for read in (event["event_type"], event["type"], event.event_type, event.get("type"), queued):
+        assert (read == member, member == read, read != member) == (True, True, False)
+        assert (read == other, other == read, read != other) == (False, False, True)
+        assert {member: "mine", other: "other"}[read] == {read: "mine"}[member] == "mine"
+        assert read in {member, other}
+        assert read == "MODEL_PROMOTED"
+        assert type(read) is str
+    assert json.dumps({"type": event.type}) == json.dumps({"type": member}) == '{"type": "MODEL_PROMOTED"}'
+    assert store.read(0, 1).rows[0].type == member
+
+
+def test_lesson_01_members_keep_their_name_and_value_and_survive_copies() -> None:
+    for member in DataEventType:
+        assert (str(member), f"{member}", member.value) == (member.name, member.name, member.name.lower())
+        assert DataEventType(member.value) is DataEventType(member.name) is copy.deepcopy(member) is member
+        assert pickle.loads(pickle.dumps(member)) is member
 
 
 def test_a13_every_alias_leads_to_a_member_and_none_is_one() -> None:

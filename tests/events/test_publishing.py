@@ -449,7 +449,7 @@ def test_payloads_of_common_python_objects(store: Any) -> None:
         "path": "a/b", "colour": "red", "set": [1, 2, 3], "when": "2026-01-01T00:00:00+00:00",
         "point": {"x": 1},
         "float": 0.5, "int": 7, "array": [1, 2], "tuple": [1, 2], "null": None, "flag": True,
-        "event": "error",
+        "event": "ERROR",
     }  # fmt: skip
 
 

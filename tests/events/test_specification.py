@@ -1,130 +1,63 @@
-"""Every code block of the event system's specification, run as printed but for the package's name."""
+"""The event system's specification, held against the package: its code runs as printed, its tables hold.
+
+Code and tables lie in `tests/data/specification.md`, with the package's name as printed there.
+"""
 
 from __future__ import annotations
 
 import ast
+import asyncio
+import importlib
 import inspect
 import logging
+import re
+import threading
 import warnings
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from types import CodeType
 from typing import Any
 
 import pytest
 
+from rules_engine.config import SettingsError, settings
+from rules_engine.engine.plan import DoPlan, SetPlan
+from rules_engine.events.cross_process_events import push_event
 from rules_engine.events.data_events import DataEventType
-from rules_engine.events.event_router import UnifiedEventRouter, get_router, publish
+from rules_engine.events.event_router import Event, UnifiedEventRouter, get_router, publish
+from rules_engine.pipeline import load
 
-PUBLISHING = """
-from rules_engine.events.event_router import get_router, publish
-
-# Method 1: Using publish() function (recommended)
-await publish(
-    DataEventType.TRAINING_COMPLETED,
-    payload={"config_key": "hex8_2p", "success": True, "epoch": 50},
-    source="training_daemon"
-)
-
-# Method 2: Using router directly
-router = get_router()
-await router.emit(
-    DataEventType.MODEL_PROMOTED,
-    payload={"model_path": "models/hex8_2p.pth", "elo": 1850},
-    source="promotion_controller"
-)
-"""
-
-SUBSCRIBING = """
-from rules_engine.events.event_router import get_router
-from rules_engine.events.data_events import DataEventType
-
-router = get_router()
-
-# Subscribe to single event type
-async def on_training_completed(event: dict) -> None:
-    config = event.get("payload", {}).get("config_key")
-    logger.info(f"Training completed for {config}")
-
-router.subscribe(DataEventType.TRAINING_COMPLETED, on_training_completed)
-
-# Subscribe to multiple event types
-router.subscribe_many([
-    DataEventType.MODEL_PROMOTED,
-    DataEventType.EVALUATION_COMPLETED,
-], on_model_event)
-"""
-
-EMIT_FUNCTIONS = """
-from rules_engine.events.data_events import (
-    emit_training_completed,
-    emit_model_promoted,
-    emit_quality_degraded,
-)
-
-# These handle payload construction
-emit_training_completed(config_key="hex8_2p", success=True)
-emit_model_promoted(model_path="models/hex8_2p.pth", elo=1850)
-emit_quality_degraded(config_key="hex8_2p", quality_drop_percent=25)
-"""
-
-CROSS_PROCESS = """
-from rules_engine.events.cross_process_events import (
-    CrossProcessEventQueue,
-    push_event,
-    poll_events,
-)
-
-# Push from one process
-push_event(
-    event_type="TRAINING_COMPLETED",
-    payload={"config_key": "hex8_2p"},
-    source_process="training_worker_1"
-)
-
-# Poll from another process
-queue = CrossProcessEventQueue()
-events = queue.poll(since_id=last_seen_id)
-for event in events:
-    process_event(event)
-"""
-
-DEDUPLICATION = """
-# Same payload + event type = deduplicated (within 60s window)
-await publish(DataEventType.MODEL_PROMOTED, {"model": "foo"})
-await publish(DataEventType.MODEL_PROMOTED, {"model": "foo"})  # Deduplicated
-await publish(DataEventType.MODEL_PROMOTED, {"model": "bar"})  # Different payload - emitted
-"""
-
-DAEMON = """
-class MyDaemon:
-    def __init__(self):
-        router = get_router()
-        router.subscribe(DataEventType.TRAINING_COMPLETED, self._on_training_completed)
-        router.subscribe(DataEventType.HOST_OFFLINE, self._on_host_offline)
-
-    async def _on_training_completed(self, event: dict) -> None:
-        # Handle event
-        pass
-"""
-
-MIGRATION = """
-# OLD (still works, deprecated)
-from rules_engine.events.data_events import EventBus
-bus = EventBus()
-bus.emit(DataEventType.TRAINING_COMPLETED, payload)
-
-# NEW (recommended)
-from rules_engine.events.event_router import publish
-await publish(DataEventType.TRAINING_COMPLETED, payload, source="my_module")
-"""
+RULES = Path(__file__).resolve().parents[2] / "rules"
+SPECIFICATION = (Path(__file__).parent.parent / "data" / "specification.md").read_text(encoding="utf-8")
 
 
-def compiled(block: str) -> CodeType:
-    return compile(block, "specification", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+@cache
+def section(title: str) -> str:
+    """What stands under a heading."""
+    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", SPECIFICATION, re.MULTILINE | re.DOTALL)
+    assert found, title
+    return found[1]
 
 
-async def run(block: str, **names: Any) -> dict[str, Any]:
+def code(title: str) -> CodeType:
+    """The code block under a heading, with the package as it is called here."""
+    found = re.search(r"^```python\n(.*?)^```$", section(title), re.MULTILINE | re.DOTALL)
+    assert found, title
+    block = found[1].replace("app.coordination", "rules_engine.events")
+    block = block.replace("app.distributed", "rules_engine.events")
+    return compile(block, title, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+def table(title: str) -> list[list[str]]:
+    """The cells of the table under a heading, without its head and without code marks."""
+    rows = [line.strip("|").split("|") for line in section(title).splitlines() if line.startswith("|")]
+    return [[cell.strip().replace("`", "") for cell in row] for row in rows[2:]]
+
+
+async def run(title: str, **names: Any) -> dict[str, Any]:
     space = {"DataEventType": DataEventType, **names}
-    result = eval(compiled(block), space)
+    result = eval(code(title), space)
     if inspect.isawaitable(result):
         await result
     return space
@@ -134,8 +67,11 @@ def seen(router: UnifiedEventRouter) -> list[tuple[str, dict[str, Any], str]]:
     return [(event.type, event.payload, event.source) for event in router.get_history()]
 
 
+# ---- code --------------------------------------------------------------------------------------------
+
+
 async def test_publishing_events(router: UnifiedEventRouter) -> None:
-    await run(PUBLISHING)
+    await run("Publish")
     assert seen(router) == [
         ("TRAINING_COMPLETED", {"config_key": "hex8_2p", "success": True, "epoch": 50}, "training_daemon"),
         ("MODEL_PROMOTED", {"model_path": "models/hex8_2p.pth", "elo": 1850}, "promotion_controller"),
@@ -148,11 +84,12 @@ async def test_subscribing_to_events(caplog: pytest.LogCaptureFixture) -> None:
     async def on_model_event(event: dict[str, Any]) -> None:
         models.append((event["event_type"], event["payload"]))
 
-    await run(SUBSCRIBING, logger=logging.getLogger("app"), on_model_event=on_model_event)
+    await run("Subscribe", logger=logging.getLogger("app"), on_model_event=on_model_event)
     with caplog.at_level(logging.INFO, "app"):
         await publish(DataEventType.TRAINING_COMPLETED, {"config_key": "hex8_2p"})
         await publish(DataEventType.MODEL_PROMOTED, {"elo": 1850})
         await publish(DataEventType.EVALUATION_COMPLETED, {"elo": 1860})
+        await publish(DataEventType.MODEL_REGISTERED, {"elo": 1870})  # nobody asked for it
     assert "Training completed for hex8_2p" in caplog.messages
     assert models == [("MODEL_PROMOTED", {"elo": 1850}), ("EVALUATION_COMPLETED", {"elo": 1860})]
 
@@ -162,12 +99,10 @@ async def test_emit_functions(router: UnifiedEventRouter, inside_a_loop: bool) -
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # "never awaited" would be one
         if inside_a_loop:
-            await run(EMIT_FUNCTIONS)
+            await run("Emit functions")
         else:
-            import asyncio
-
-            await asyncio.to_thread(exec, compiled(EMIT_FUNCTIONS), {})
-    await asyncio_flush(router)
+            await asyncio.to_thread(exec, code("Emit functions"), {})
+    assert await asyncio.to_thread(router.flush)
     assert [(name, payload) for name, payload, _ in seen(router)] == [
         ("TRAINING_COMPLETED", {"config_key": "hex8_2p", "success": True}),
         ("MODEL_PROMOTED", {"model_path": "models/hex8_2p.pth", "elo": 1850}),
@@ -175,36 +110,34 @@ async def test_emit_functions(router: UnifiedEventRouter, inside_a_loop: bool) -
     ]
 
 
-async def asyncio_flush(router: UnifiedEventRouter) -> None:
-    import asyncio
-
-    assert await asyncio.to_thread(router.flush)
-
-
-async def test_cross_process_events() -> None:
-    import asyncio
-
+def test_cross_process_events() -> None:
+    seen_before = push_event("HOST_ONLINE", {"host": "a"}, "p2p")
     processed: list[Any] = []
-    space = {"last_seen_id": 0, "process_event": processed.append}
-    await asyncio.to_thread(exec, compiled(CROSS_PROCESS), space)
+    exec(code("Across processes"), {"last_seen_id": seen_before, "process_event": processed.append})
     (event,) = processed
-    assert event.event_id == 1
-    assert event.event_type == "TRAINING_COMPLETED"
+    assert event.event_id == seen_before + 1
+    assert event.event_type == DataEventType.TRAINING_COMPLETED
     assert event.payload == {"config_key": "hex8_2p"}
     assert event.source == "training_worker_1"
     assert event.hostname
     assert event.created_at == 1_700_000_000.0
 
 
-async def test_event_deduplication(router: UnifiedEventRouter) -> None:
-    heard: list[dict[str, Any]] = []
-    router.subscribe(DataEventType.MODEL_PROMOTED, lambda event: heard.append(event["payload"]))
-    await run(DEDUPLICATION, publish=publish)
-    assert heard == [{"model": "foo"}, {"model": "bar"}]
+async def test_event_deduplication(router: UnifiedEventRouter, clock: Any) -> None:
+    heard: list[str] = []
+    router.subscribe(DataEventType.MODEL_PROMOTED, lambda event: heard.append(event["payload"]["model"]))
+    await run("Repeats", publish=publish)
+    assert heard == ["foo", "bar"]
+    clock.ms += 59_999
+    await run("Repeats", publish=publish)
+    assert heard == ["foo", "bar"]
+    clock.ms += 1
+    await run("Repeats", publish=publish)
+    assert heard == ["foo", "bar"] * 2
 
 
-async def test_daemon_wiring(router: UnifiedEventRouter) -> None:
-    space = await run(DAEMON, get_router=get_router)
+async def test_daemon_wiring() -> None:
+    space = await run("A daemon", get_router=get_router)
     heard: list[str] = []
 
     class Wired(space["MyDaemon"]):  # type: ignore[misc,name-defined]
@@ -221,57 +154,258 @@ async def test_daemon_wiring(router: UnifiedEventRouter) -> None:
 
 
 async def test_migration_from_legacy_systems(router: UnifiedEventRouter) -> None:
+    heard: list[str] = []
+    router.subscribe("TRAINING_COMPLETED", lambda event: heard.append(event.payload["config_key"]))
     with pytest.warns(DeprecationWarning, match="EventBus") as caught:
-        await run(MIGRATION, payload={"config_key": "hex8_2p"})
+        await run("Old and new", payload={"config_key": "hex8_2p"})
     assert len(caught) == 1
-    await asyncio_flush(router)
+    assert await asyncio.to_thread(router.flush)
     # the second is the first again, within the window
     assert seen(router) == [("TRAINING_COMPLETED", {"config_key": "hex8_2p"}, "")]
+    assert heard == ["hex8_2p"]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "TRAINING_STARTED",
-        "TRAINING_COMPLETED",
-        "TRAINING_FAILED",
-        "TRAINING_LOSS_TREND",
-        "TRAINING_LOSS_ANOMALY",
-        "TRAINING_EARLY_STOPPED",
-        "TRAINING_STALLED",
-        "MODEL_PROMOTED",
-        "MODEL_REGISTERED",
-        "MODEL_DISTRIBUTED",
-        "PROMOTION_CANDIDATE",
-        "PROMOTION_FAILED",
-        "EVALUATION_COMPLETED",
-        "GAUNTLET_COMPLETED",
-        "DATA_SYNC_COMPLETED",
-        "DATA_SYNC_FAILED",
-        "GAMES_GENERATED",
-        "NPZ_EXPORTED",
-        "QUALITY_SCORE_UPDATED",
-        "QUALITY_DEGRADED",
-        "HOST_ONLINE",
-        "HOST_OFFLINE",
-        "LEADER_ELECTED",
-        "NODE_OVERLOADED",
-        "CLUSTER_CAPACITY_CHANGED",
-        "DAEMON_STARTED",
-        "DAEMON_STOPPED",
-        "DAEMON_STATUS_CHANGED",
-        "SELFPLAY_COMPLETED",
-        "EVALUATION_STARTED",
-        "ELO_VELOCITY_CHANGED",
-        "REGRESSION_DETECTED",
-        "CURRICULUM_ADVANCED",
-        "DATABASE_CREATED",
-        "SYNC_COMPLETED",
-    ],
-)
-def test_every_event_that_the_specification_names_exists(name: str, router: UnifiedEventRouter) -> None:
-    assert router.resolve(DataEventType[name]) == name
+# ---- components and files ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("component", "file", "kept_in"), table("Components"))
+def test_each_component_lies_in_its_file_and_is_kept_where_it_says(
+    component: str, file: str, kept_in: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = getattr(importlib.import_module(f"rules_engine.events.{file.removesuffix('.py')}"), component)
+    if kept_in == "SQLite":
+        queue = made(tmp_path / "queue.db")
+        queue.publish("MODEL_PROMOTED", {})
+        queue.close()
+        assert (tmp_path / "queue.db").read_bytes().startswith(b"SQLite format 3\0")
+        return
+    if component == "EventRouter":
+        router = made("memory:")
+        router.publish("MODEL_PROMOTED", {})
+        assert [event.type for event in router.get_history()] == ["MODEL_PROMOTED"]
+        router.close()
+    else:
+        with pytest.warns(DeprecationWarning, match=component):
+            made()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", [row[0] for row in table("Files")])
+def test_each_file_is_there_under_its_name(path: str) -> None:
+    module = importlib.import_module(f"rules_engine.events.{Path(path).stem}")
+    assert Path(inspect.getfile(module)).name == Path(path).name
+    assert module.__doc__
+
+
+# ---- event types -------------------------------------------------------------------------------------
+
+
+def names_in(text: str) -> list[str]:
+    return re.findall(r"`(\w+)`", text)
 
 
 def test_there_are_252_event_types() -> None:
-    assert len(DataEventType) == 252
+    (number,) = re.findall(r"number: (\d+)", section("Event types"))
+    assert len(DataEventType) == len({member.value for member in DataEventType}) == int(number)
+
+
+@pytest.mark.parametrize(
+    ("group", "names"),
+    [(group, names_in(rest)) for group, rest in re.findall(r"- (\w+): (`.*)", section("Event types"))],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_each_group_of_events_can_be_published_and_heard(
+    group: str, names: list[str], router: UnifiedEventRouter
+) -> None:
+    heard: list[str] = []
+    router.subscribe_many([DataEventType[name] for name in names], lambda event: heard.append(event.type))
+    for name in names:
+        await publish(DataEventType[name], {"group": group})
+    assert heard == names
+    assert len(heard) >= 3
+
+
+def test_every_event_that_the_specification_names_exists() -> None:
+    named = {*names_in(section("Feedback loops")), *names_in(section("Daemons"))}
+    named |= set(re.findall(r"\b[A-Z_]{5,}\b", section("Flow")))
+    named |= set(re.findall(r"DataEventType\.(\w+)", SPECIFICATION))
+    named = {name for name in named if name.isupper()}
+    assert len(named) == 23
+    assert named - set(DataEventType.__members__) == set()
+
+
+# ---- the flow of the training pipeline ---------------------------------------------------------------
+
+
+def flow() -> Iterator[tuple[str, list[str]]]:
+    for line in section("Flow").splitlines():
+        before, arrow, after = line.partition(" -> ")
+        if arrow:
+            yield before, after.split(" | ")
+
+
+@pytest.mark.parametrize(
+    ("fails", "ends"),
+    [
+        ("", ["DATA_SYNC_COMPLETED", "MODEL_DISTRIBUTED"]),
+        ("promotion", ["DATA_SYNC_COMPLETED", "PROMOTION_FAILED"]),
+        ("training", ["DATA_SYNC_COMPLETED", "TRAINING_FAILED"]),
+    ],
+)
+async def test_the_pipeline_flows_from_handler_to_handler(
+    fails: str, ends: list[str], router: UnifiedEventRouter
+) -> None:
+    """Each handler publishes what follows; every event arrives once, with its cause and its chain."""
+    heard: list[Event] = []
+    finished = asyncio.Event()
+
+    async def follow(event: Event) -> None:
+        heard.append(event)
+        for before, choices in flow():
+            if event.type == before:
+                chosen = [name for name in choices if "FAILED" in name and fails and fails in name.lower()]
+                await publish((chosen or choices)[0], {"config_key": "hex8_2p"}, source=f"after_{before}")
+        if {each.type for each in heard} >= set(ends):
+            finished.set()
+
+    router.subscribe_many(sorted({name for before, after in flow() for name in (before, *after)}), follow)
+    await publish(DataEventType.SELFPLAY_COMPLETED, {"config_key": "hex8_2p"})
+    await asyncio.wait_for(finished.wait(), 10)
+
+    steps = {before: after for before, after in flow() if len(after) == 1}
+    places = {event.type: event for event in heard}
+    assert len(places) == len(heard)
+    assert places.keys() >= {"SELFPLAY_COMPLETED", "GAMES_GENERATED", "NPZ_EXPORTED", *ends}
+    assert not places.keys() & ({"MODEL_PROMOTED", "PROMOTION_FAILED", "TRAINING_FAILED"} - {*ends, *steps})
+    root = places["SELFPLAY_COMPLETED"]
+    for event in heard:
+        if event is not root:
+            before = places[event.source.removeprefix("after_")]
+            assert (event.cause, event.chain, event.depth) == (
+                before.event_id,
+                root.event_id,
+                before.depth + 1,
+            )
+            assert event.seq > before.seq
+
+
+# ---- environment -------------------------------------------------------------------------------------
+
+SETTINGS = {
+    "RINGRIFT_EVENT_LOG_LEVEL": "event_log_level",
+    "RINGRIFT_EVENT_DEDUP_WINDOW_SECS": "dedup_window_secs",
+    "COORDINATOR_CROSS_PROCESS_POLL_INTERVAL": "poll_interval_secs",
+}
+
+
+@pytest.mark.parametrize(("variable", "default"), table("Environment"))
+def test_each_variable_has_its_default(
+    variable: str, default: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(variable, raising=False)
+    value = getattr(settings(), SETTINGS[variable])
+    assert value == type(value)(default)
+    monkeypatch.setenv(variable, "ERROR" if default == "INFO" else "7.5")
+    assert getattr(settings(), SETTINGS[variable]) == ("ERROR" if default == "INFO" else 7.5)
+    monkeypatch.setenv(variable, "-1")
+    with pytest.raises(SettingsError, match=variable):
+        settings()
+
+
+def fresh(store: Any) -> UnifiedEventRouter:
+    """A router that reads the environment anew."""
+    return UnifiedEventRouter(store=store)
+
+
+@pytest.mark.parametrize(
+    ("level", "told"),
+    [("DEBUG", {"debug", "info", "warning"}), ("INFO", {"info", "warning"}), ("WARNING", {"warning"}),
+     ("ERROR", set())],
+)  # fmt: skip
+def test_the_log_level_says_how_much_is_told_of_events(
+    level: str, told: set[str], store: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("RINGRIFT_EVENT_LOG_LEVEL", level)
+    router = fresh(store)
+    router.subscribe("HOST_ONLINE", print)
+    router.publish("MODEL_PROMOTED", {"elo": "high"})
+    lines = {
+        "debug": "MODEL_PROMOTED [0-9a-f]+ is published",
+        "info": "print listens to HOST_ONLINE",
+        "warning": "the field elo is str, declared float",
+    }
+    assert {what for what, line in lines.items() if re.search(line, caplog.text)} == told
+    router.close()
+
+
+@pytest.mark.parametrize(("seconds", "at_ms", "stored"), [("2", 1_999, 1), ("2", 2_000, 2), ("0", 0, 2)])
+def test_the_dedup_window_is_as_long_as_it_says(
+    seconds: str, at_ms: int, stored: int, store: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RINGRIFT_EVENT_DEDUP_WINDOW_SECS", seconds)
+    router = fresh(store)
+    router.publish("MODEL_PROMOTED", {"model": "foo"})
+    clock.ms += at_ms
+    router.publish("MODEL_PROMOTED", {"model": "foo"})
+    assert store.info().head == stored
+    router.close()
+
+
+@pytest.mark.parametrize(("seconds", "waits_ms"), [("0.125", 125), ("0.5", 500), ("5", 500)])
+def test_the_log_is_looked_at_for_other_processes_at_least_so_often(
+    seconds: str, waits_ms: int, store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a second is the longest anybody waits, whatever is set: a reader has to notice its end."""
+    waited: list[int] = []
+    looked = threading.Event()
+
+    def wait(after: int, timeout_ms: int) -> None:
+        waited.append(timeout_ms)
+        looked.set()
+        store.inner.wait(after, min(timeout_ms, 10))
+
+    store.wait = wait
+    monkeypatch.setenv("COORDINATOR_CROSS_PROCESS_POLL_INTERVAL", seconds)
+    router = fresh(store)
+    router.subscribe("MODEL_PROMOTED", print)
+    assert looked.wait(10)
+    router.close()
+    assert set(waited) == {waits_ms}
+
+
+# ---- daemons -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("daemon", "events"), table("Daemons"))
+async def test_each_daemon_hears_the_events_it_subscribes_to(
+    daemon: str, events: str, router: UnifiedEventRouter
+) -> None:
+    heard: list[str] = []
+
+    async def on_event(_: Any, event: Event) -> None:
+        heard.append(event.type)
+
+    made = type(daemon, (), {"on_event": on_event})()
+    names = events.split(", ")
+    router.subscribe_many(names, made.on_event)
+    for name in names:
+        await publish(name, {"host": "a"})
+    assert heard == names
+
+
+@pytest.mark.parametrize(("number", "trigger", "handler"), table("Feedback loops"))
+def test_each_listed_loop_ships_with_its_trigger_and_its_handler(
+    number: str, trigger: str, handler: str
+) -> None:
+    plan = load(RULES).plan
+    assert plan is not None
+    reached: set[str] = set()
+    for loop in plan.by_event[trigger]:
+        for effect in (*loop.effects, *loop.cleared):
+            if isinstance(effect, DoPlan):
+                reached.add(effect.action.partition(".")[0])
+            elif isinstance(effect, SetPlan):
+                reached.add((plan.knobs[effect.knob].drives or "").partition(".")[0])
+    assert handler in reached, f"loop {number}"
