@@ -18,12 +18,14 @@ test: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/rules-engine lint --strict
+	$(BIN)/rules-engine fmt --check
 	$(BIN)/rules-engine codegen --check
 	$(BIN)/python -m pytest -n 2
 
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/rules-engine fmt
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
