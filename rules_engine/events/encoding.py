@@ -20,6 +20,7 @@ from uuid import UUID
 import orjson
 
 from rules_engine.events.errors import PayloadNotEncodable
+from rules_engine.store.records import is_unicode
 
 #: An event says what happened and where the data lies; the data itself belongs in a file.
 MAX_PAYLOAD_BYTES = 4 * 1024 * 1024
@@ -36,7 +37,9 @@ def encode(payload: Mapping[str, Any]) -> bytes:
     """
     try:
         body = orjson.dumps(payload, default=_plain, option=_OPTIONS)
-    except (orjson.JSONEncodeError, RecursionError) as error:
+    except Exception as error:  # noqa: BLE001 - objects of the user's are asked for their content
+        if (with_plain_keys := _with_plain_keys(payload, error)) is not None:
+            return encode(with_plain_keys)
         raise PayloadNotEncodable(_reason(payload, error)) from None
     if len(body) > MAX_PAYLOAD_BYTES:
         raise PayloadNotEncodable(
@@ -97,9 +100,36 @@ def _find_not_finite(value: Any, where: str) -> str | None:
     return next((found for at, item in pairs if (found := _find_not_finite(item, at))), None)
 
 
+def _with_plain_keys(payload: Mapping[str, Any], error: Exception) -> dict[str, Any] | None:
+    """The payload with members of string enums as keys replaced by their text, which orjson wants."""
+    if "key must be str" not in str(error):
+        return None
+    try:
+        plain = _plain_keys(payload)
+    except (RecursionError, TypeError):
+        return None
+    return plain if isinstance(plain, dict) else None
+
+
+def _plain_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise TypeError
+        return {
+            str.__str__(key.value if isinstance(key, enum.Enum) else key): _plain_keys(item)
+            for key, item in value.items()
+        }
+    return [_plain_keys(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def _reason(payload: Mapping[str, Any], error: Exception) -> str:
-    found = _find_fault(payload, "payload", 0)
-    return found or f"the payload cannot be written as JSON: {error}"
+    # orjson wraps what an object of the user's raises when it is asked for its content
+    why = error.__cause__ or error
+    try:
+        found = _find_fault(payload, "payload", 0)
+    except Exception:  # noqa: BLE001 - likewise
+        found = None
+    return found or f"the payload cannot be written as JSON: {type(why).__name__}: {why}"
 
 
 def _find_fault(value: Any, where: str, depth: int) -> str | None:  # noqa: C901 - one line per kind of fault
@@ -109,11 +139,7 @@ def _find_fault(value: Any, where: str, depth: int) -> str | None:  # noqa: C901
     if isinstance(value, bytes | bytearray | memoryview):
         return f"{where}: bytes are no JSON: send text, or the path of a file"
     if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            return f"{where}: the text holds a lone surrogate and is no valid Unicode"
-        return None
+        return None if is_unicode(value) else f"{where}: the text holds a lone surrogate, no valid Unicode"
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
         return f"{where}: an integer that does not fit into 64 bit: send it as text"
     if isinstance(value, _NATIVE):
@@ -126,6 +152,8 @@ def _find_fault(value: Any, where: str, depth: int) -> str | None:  # noqa: C901
         for key, item in value.items():
             if not isinstance(key, str):
                 return f"{where}: the key {key!r} is no text: JSON objects have text keys only"
+            if not is_unicode(key):
+                return f"{where}: the key {key!r:.80} holds a lone surrogate and is no valid Unicode"
             if found := _find_fault(item, f"{where}.{key}", depth + 1):
                 return found
         return None
@@ -138,3 +166,5 @@ def _find_fault(value: Any, where: str, depth: int) -> str | None:  # noqa: C901
         return _find_fault(_convert(value), where, depth + 1)
     except (TypeError, RecursionError, orjson.JSONEncodeError):
         return f"{where}: an object of type {type(value).__name__} has no JSON form"
+    except Exception as error:  # noqa: BLE001 - the object's own
+        return f"{where}: the {type(value).__name__} does not give its content: {error!r:.200}"

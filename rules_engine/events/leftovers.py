@@ -17,7 +17,8 @@ from typing import IO
 import orjson
 
 from rules_engine.events.spool import MAX_BATCH_EVENTS
-from rules_engine.store.port import NewEvent
+from rules_engine.store.port import NewEvent, NotStorable
+from rules_engine.store.records import check_event
 
 
 def leave_behind(events: Iterable[NewEvent], folder: Path) -> Path:
@@ -99,7 +100,9 @@ def _read(file: IO[bytes]) -> tuple[list[NewEvent], list[bytes]]:
             read = orjson.loads(line)
             dedup = read.pop("dedup")
             body = orjson.dumps(read.pop("payload"), option=orjson.OPT_SORT_KEYS)
-            events.append(NewEvent(body=body, dedup=bytes.fromhex(dedup) if dedup else None, **read))
-        except (ValueError, KeyError, TypeError):  # no JSON, no object, or not the fields of an event
+            event = NewEvent(body=body, dedup=bytes.fromhex(dedup) if dedup else None, **read)
+            check_event(event)
+            events.append(event)
+        except (ValueError, KeyError, TypeError, AttributeError, NotStorable):  # no JSON, or no event
             unreadable.append(line)
     return events, unreadable

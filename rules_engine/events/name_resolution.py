@@ -69,7 +69,9 @@ class Vocabulary:
                 raise UnknownEventType(self._complaint(text))
             name = _upper(text)
             if not name.replace("_", "").replace(".", "").isalnum():
-                raise UnknownEventType(f"{text!r} cannot be the name of an event: use letters, digits and _")
+                raise UnknownEventType(
+                    f"{text!r:.80} cannot be the name of an event: use letters, digits and _"
+                )
             return name
         if len(self._known) < _REMEMBERED_SPELLINGS:
             self._known[text] = name
@@ -111,7 +113,7 @@ class Vocabulary:
         near = self.nearest(text)
         hint = f": did you mean {near}?" if near else "."
         return (
-            f"unknown event type {text!r}{hint} Events of your own are declared in a rule file"
+            f"unknown event type {text!r:.80}{hint} Events of your own are declared in a rule file"
             " that the daemon has loaded, or with router.declare(...)"
         )
 

@@ -107,7 +107,7 @@ class PayloadChecker:
         """Raises `PayloadRefused` in strict mode. `body` is the payload's encoding."""
         if self.mode == "off" or (schema := self._schemas(name)) is None:
             return
-        if any(type(value) not in _JSON_TYPES for value in payload.values()):
+        if type(payload) is not dict or any(type(value) not in _JSON_TYPES for value in payload.values()):
             payload = decode(body)  # paths, enums, numpy scalars: judge what they become
         findings = schema.findings(payload)
         if not findings:

@@ -7,12 +7,14 @@ import os
 import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from enum import Enum
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from rules_engine.event import Row
+from rules_engine.events.checked_text import checked_text
 from rules_engine.events.deprecation import warn_once
 from rules_engine.events.feed import HEARD_KINDS
 from rules_engine.events.handler_call import running_loop
@@ -123,6 +125,7 @@ class CrossProcessEventQueue:
         types = self._types(event_types)
         gap: Gap | None = None
         if subscriber_id is not None:
+            checked_text("a reader's id", subscriber_id)
             after = self._store.reader(subscriber_id, pinned=False)
             types = types if types is not None else self._filters.get(subscriber_id)
             after = max(after, since_event_id or 0, since_id or 0)
@@ -157,14 +160,21 @@ class CrossProcessEventQueue:
 
         A `stable` reader keeps its place under `process_name` over restarts; others are new each time.
         """
+        checked_text("a reader's name", process_name)
         reader = process_name if stable else f"{process_name}-{os.getpid()}-{uuid4().hex[:8]}"
         self._filters[reader] = self._types(event_types)
         self._store.reader(reader, pinned=False)
         return reader
 
     def ack(self, subscriber_id: str, event_id: int) -> bool:
-        """Be done with all events up to this position; False if the reader was past it already."""
-        _checked_position(event_id)
+        """Be done with all events up to this position; False if the reader was past it already.
+
+        `ValueError` for a position that no event has yet: the reader would never hear that event.
+        """
+        checked_text("a reader's id", subscriber_id)
+        head = self._store.info().head
+        if _checked_position(event_id) > head:
+            raise ValueError(f"position {event_id} is beyond the end of the log, which is {head}")
         while True:
             position = self._store.reader(subscriber_id, pinned=False)
             if event_id <= position:
@@ -215,7 +225,11 @@ class CrossProcessEventQueue:
             self._own.close()
 
     def _types(self, given: Iterable[object] | None) -> frozenset[str] | None:
-        return None if given is None else frozenset(self.router.resolve(name) for name in given)
+        if given is None:
+            return None
+        if isinstance(given, str | Enum) or not isinstance(given, Iterable):
+            raise TypeError(f"event_types is a list of types: write [{given!r:.80}]")
+        return frozenset(self.router.resolve(name) for name in given)
 
 
 def _checked_position(given: object) -> int:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from rules_engine.events.checked_text import checked_text
 from rules_engine.events.durable import DurableSubscription
 from rules_engine.events.feed import Feed, Item
 from rules_engine.events.handler_call import DEFAULT_TIMEOUT_S, Callback, Handler
@@ -63,6 +64,8 @@ class Subscriber:
             raise TypeError(
                 f"a handler is a function or method, not {type(callback).__name__}: {callback!r:.80}"
             )
+        if options.durable is not None:
+            checked_text("durable", options.durable)
         if not options.timeout > 0:
             raise ValueError(f"timeout is in seconds and above 0, not {options.timeout!r}")
         with self._lock:

@@ -10,12 +10,12 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 from rules_engine.events.errors import Backpressure
 from rules_engine.events.publication import Publication
 from rules_engine.events.spool import Spool
-from rules_engine.store.port import Duplicate, MaybeStored, Store, Stored, StoreError
+from rules_engine.store.port import Duplicate, MaybeStored, NotStorable, Store, Stored, StoreError
 
 log = logging.getLogger("rules_engine.events")
 
@@ -132,10 +132,10 @@ class Writer:
         self._deliverer.expect(batch)
         try:
             answers = self._store().append([publication.new for publication in batch])
-        except StoreError as error:
-            self._failed(error)
-            return False
         except Exception as error:  # noqa: BLE001 - whatever it is, these events must not be lost by it
+            if _is_the_stores(error):
+                self._failed(error)
+                return False
             if len(batch) > 1:
                 return self._append_one_by_one(batch)
             self._refuse(batch[0], error)
@@ -148,10 +148,10 @@ class Writer:
         for publication in batch:
             try:
                 answers = self._store().append([publication.new])
-            except StoreError as error:
-                self._failed(error)
-                break
             except Exception as error:  # noqa: BLE001 - see above
+                if _is_the_stores(error):
+                    self._failed(error)
+                    break
                 self._refuse(publication, error)
             else:
                 others_between |= self._answered([publication], answers)
@@ -199,7 +199,8 @@ class Writer:
         log.error("the store cannot take %s %s: %r", publication.new.type, publication.event_id, error)
         self.spool.drop([publication])
         self._deliverer.forget([publication])
-        publication.fail(StoreError(f"the store cannot take this event: {error!r}"))
+        known = error if isinstance(error, NotStorable) else None
+        publication.fail(known or StoreError(f"the store cannot take this event: {error!r}"))
 
     # -- the thread
 
@@ -230,3 +231,8 @@ class Writer:
             return True
         threading.Event().wait(seconds)
         return False
+
+
+def _is_the_stores(error: Exception) -> TypeGuard[StoreError]:
+    """Whether the store is away, so that a retry may help; all else is the fault of an event."""
+    return isinstance(error, StoreError) and not isinstance(error, NotStorable)

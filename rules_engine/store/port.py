@@ -49,6 +49,10 @@ class MaybeStored(StoreError):
         self.event_id = event_id
 
 
+class NotStorable(StoreError):
+    """This event can never be stored as it is; the message says what is wrong with it."""
+
+
 class Fenced(StoreError):
     """Another daemon took over, or the position is not where this one left it (R1)."""
 
@@ -302,7 +306,7 @@ class Store(Protocol):
         All or nothing. An event is a duplicate of a row with its id that lies in the dedup window,
         or of the first row with its digest less than `dedup_window_ms` ago; duplicates prolong nothing.
         The window reaches back ten minutes, or as long as an event asks for, and 100,000 rows at most.
-        `StoreError` for an event that is not well-formed; `StoreBusy`, `StoreFull`, `StoreReadOnly`,
+        `NotStorable` for an event that is not well-formed; `StoreBusy`, `StoreFull`, `StoreReadOnly`,
         `StoreMoved`, `StoreNewer`, and `MaybeStored` (of the first event) when the commit's outcome
         is unknown.
         """

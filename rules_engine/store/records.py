@@ -11,7 +11,7 @@ import orjson
 from rules_engine.engine.decision import CellId, Firing, OwedAction
 from rules_engine.engine.plan import Key
 from rules_engine.event import Kind, Row
-from rules_engine.store.port import NewEvent, StoreError
+from rules_engine.store.port import NewEvent, NotStorable
 
 #: What a row of kind TICK and one of kind OUTCOME are called in the log.
 TICK_TYPE: Final = "tick"
@@ -47,7 +47,7 @@ def decode_key(text: str) -> Key:
 
 
 def check_event(event: NewEvent) -> None:
-    """Refuse what could not be read back: `StoreError` naming what is wrong with it."""
+    """Refuse what could not be read back: `NotStorable` naming what is wrong with it."""
     for name, text in (
         ("id", event.id),
         ("type", event.type),
@@ -55,22 +55,25 @@ def check_event(event: NewEvent) -> None:
         ("cause", event.cause),
         ("chain", event.chain),
     ):
-        if text is not None and not _is_storable(text):
-            raise StoreError(f"the {name} of an event must be text without NUL, not {text!r:.80}")
+        if text is not None and not is_storable(text):
+            raise NotStorable(f"the {name} of an event must be text without NUL, not {text!r:.80}")
     if not event.id or not event.type:
-        raise StoreError(f"an event needs an id and a type: {event!r:.200}")
+        raise NotStorable(f"an event needs an id and a type: {event!r:.200}")
     try:
         payload = decode(event.body)
     except (ValueError, RecursionError) as error:
-        raise StoreError(f"the payload of {event.type} {event.id} is not JSON: {error}") from None
+        raise NotStorable(f"the payload of {event.type} {event.id} is not JSON: {error}") from None
     if not isinstance(payload, dict):
-        raise StoreError(f"the payload of {event.type} {event.id} must be a JSON object")
+        raise NotStorable(f"the payload of {event.type} {event.id} must be a JSON object")
 
 
-def _is_storable(text: object) -> bool:
+def is_storable(text: object) -> bool:
     """Text that SQLite's JSON functions hand through: whole Unicode characters, none of them NUL."""
-    if not isinstance(text, str) or "\0" in text:
-        return False
+    return isinstance(text, str) and "\0" not in text and is_unicode(text)
+
+
+def is_unicode(text: str) -> bool:
+    """Whether it is free of lone surrogates."""
     try:
         return text.isascii() or bool(text.encode())
     except UnicodeEncodeError:

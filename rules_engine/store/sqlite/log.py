@@ -37,6 +37,8 @@ _INSERT_MANY: Final = (
     + ", ".join(f"json_extract(value, '$[{n}]')" for n in range(len(_COLUMNS)))
     + " FROM json_each(?)"
 )
+#: SQLite's integers end here; Python's do not.
+_GREATEST: Final = 2**63 - 1
 _INSERT_ONE = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _READ = (
     "SELECT seq, time_ms, kind, id, type, CAST(body AS BLOB), source, cause, chain, depth FROM event"
@@ -270,7 +272,7 @@ def _head(sql: sqlite3.Connection) -> int:
 
 
 def _page(sql: sqlite3.Connection, after: int, limit: int) -> Page:
-    found = sql.execute(_READ, (after, limit)).fetchall()
+    found = sql.execute(_READ, (min(after, _GREATEST), limit)).fetchall()
     if not found:
         return _nothing_after(after, _head(sql))
     rows = tuple(_row(columns) for columns in found)
