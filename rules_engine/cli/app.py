@@ -7,7 +7,16 @@ from typing import Any
 
 import typer
 
-from rules_engine.cli import authoring, dead_letters, formatting, observing, operating, replaying, steering
+from rules_engine.cli import (
+    authoring,
+    dead_letters,
+    formatting,
+    observing,
+    operating,
+    replaying,
+    starting,
+    steering,
+)
 from rules_engine.cli.output import CANNOT, guarded, note, say
 
 #: A command line that is none; Typer has no name of its own for it.
@@ -23,7 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (authoring, formatting, operating, observing, replaying, steering, dead_letters):
+for module in (starting, authoring, formatting, operating, observing, replaying, steering, dead_letters):
     module.register(app)
 
 
