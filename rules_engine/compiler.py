@@ -38,6 +38,7 @@ from rules_engine.engine.plan import (
     SlotPlan,
     StepPlan,
     StreakPlan,
+    TickPlan,
     TriggerPlan,
     WindowPlan,
 )
@@ -248,6 +249,7 @@ class _LoopCompiler(_ExpressionCompiler):
             triggers=tuple(self._triggers()),
             pattern=_pattern(loop.trigger),
             gather=_gather(loop.gather),
+            tick=_tick(loop.trigger),
             per=loop.per,
             locals=tuple((name, self.expr(value)) for name, value in loop.locals),
             when=self._optional(loop.when),
@@ -280,7 +282,10 @@ class _LoopCompiler(_ExpressionCompiler):
                 yield TriggerPlan(heard.event, self._optional(heard.filter), heard.alias, n)
 
     def _shape(self) -> str:
-        text = repr((_fingerprint(self._loop.trigger), self._loop.per, list(self._slot_of)))
+        trigger = self._loop.trigger
+        if isinstance(trigger, p.Tick):
+            trigger = replace(trigger, keys=())  # another word in a type is another key, not another loop
+        text = repr((_fingerprint(trigger), self._loop.per, list(self._slot_of)))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     # -- memory
@@ -401,6 +406,14 @@ def _pattern(trigger: p.Trigger) -> SequencePlan | RepeatPlan | AbsencePlan | No
 
 def _gather(gather: p.Gather | None) -> GatherPlan | None:
     return None if gather is None else GatherPlan(gather.after_ms, gather.quiet_ms, gather.most)
+
+
+def _tick(trigger: p.Trigger) -> TickPlan | None:
+    if not isinstance(trigger, p.Tick):
+        return None
+    if trigger.cron is not None:
+        return TickPlan(trigger.keys, calendar=cron(trigger.cron, trigger.zone))
+    return TickPlan(trigger.keys, period_ms=trigger.period_ms or 1)
 
 
 def _required(declared: Mapping[str, p.FieldDecl]) -> frozenset[str]:

@@ -80,6 +80,17 @@ class Cron:
             return None
         return None
 
+    def last_until(self, ms: int) -> int | None:
+        """The latest instant at or before `ms`; None where none came since the epoch."""
+        span_ms = 3_600_000
+        while (found := self.next_after(max(ms - span_ms, -1))) is None or found > ms:
+            if span_ms > ms:
+                return None
+            span_ms *= 2
+        while (following := self.next_after(found)) is not None and following <= ms:
+            found = following
+        return found
+
     def _local(self, ms: int) -> datetime | None:
         try:
             return datetime.fromtimestamp(ms // 1000, self._zone)

@@ -55,7 +55,9 @@ class _Conditions:
     def __init__(self, rules: program.Program, loop: program.Loop) -> None:
         self.loop = loop
         self.rules = rules
-        self.heard = [(one, setting_of(rules, loop, one.event)) for one in loop.trigger.events]
+        # What is heard of no declared event, such as a tick, leaves fields as free as their types.
+        heard = loop.trigger.events or (program.TriggerEvent(loop.span, "", None, None),)
+        self.heard = [(one, setting_of(rules, loop, one.event)) for one in heard]
 
     def never(self) -> Iterator[Diagnostic]:
         dead = [one for one, setting in self.heard if one.filter and not cases(one.filter, setting)]
@@ -129,7 +131,9 @@ class _Conditions:
                 if isinstance(part, program.LocalRead) and part.name in locals_:
                     waiting.append(locals_.pop(part.name))
                 absent = isinstance(part, program.FieldRead) and any(
-                    part.field not in self.rules.events[one.event].fields for one, _ in self.heard
+                    part.field not in self.rules.events[one.event].fields
+                    for one, _ in self.heard
+                    if one.event in self.rules.events
                 )
                 optional = optional or absent or part.type.optional
         compound = isinstance(condition, program.Unary) or (
@@ -155,7 +159,8 @@ class _Conditions:
         for part in walk(condition):
             if isinstance(part, program.FieldRead):
                 for heard, _ in self.heard:
-                    decl = self.rules.events[heard.event].fields.get(part.field)
+                    event = self.rules.events.get(heard.event)
+                    decl = event.fields.get(part.field) if event is not None else None
                     if decl is not None and (decl.type.words or decl.type.low is not None):
                         places.setdefault(
                             part.field, Related(decl.span, f"`{part.field}` is {decl.type.known()}")

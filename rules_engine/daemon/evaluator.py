@@ -139,7 +139,8 @@ class Evaluator:
             self._store.tick(self._lease, self._store.now_ms())  # an empty log has no time yet
             self._time_ms = self._time_here()
         done = self.swap(rules)
-        self._hand_over(self._swaps[0])
+        waits = self._store.info().head > self._position
+        self._hand_over(self._swaps[0], None if waits else self._store.now_ms())
         return Reload(True, rules.hash, rules, done.result(0))
 
     # ---- from other threads ------------------------------------------------------------------------
@@ -266,15 +267,17 @@ class Evaluator:
         log.info("request granted", kind=request.kind, **request.body)
         return None
 
-    def _hand_over(self, swap: _Swap) -> None:
-        """Swap the rule set here, after the last row, in a commit of its own."""
+    def _hand_over(self, swap: _Swap, load_ms: int | None = None) -> None:
+        """Swap the rule set here, after the last row, in a commit of its own. `load_ms`: see `handover`."""
         plan = swap.rules.plan
         assert plan is not None
         batch = self._batch()
         pinned = batch.pin(control.SWAP, {"hash": swap.rules.hash})
         try:
             runtime_of(plan).firings_per_minute = self._max_firings_per_minute
-            decision, report = handover(self._plan, plan, self._state, pinned.after, pinned.time_ms, pinned.n)
+            decision, report = handover(
+                self._plan, plan, self._state, pinned.after, pinned.time_ms, pinned.n, load_ms
+            )
         except Exception as error:  # noqa: BLE001 - told to whoever asked for the swap
             self._swaps.popleft()
             swap.done.set_exception(error)

@@ -21,6 +21,7 @@ from rules_engine.engine.handover import handover
 from rules_engine.engine.plan import Plan
 from rules_engine.engine.state import State
 from rules_engine.engine.step import decide
+from rules_engine.engine.ticks import missed
 from rules_engine.event import Event, Kind, Row
 from rules_engine.pipeline import load
 
@@ -61,6 +62,8 @@ class VirtualRun:
         self._seq += 1
         self._now_ms += 1
         row = Row(self._seq, self._now_ms, Kind.EVENT, f"e{self._seq}", event, payload)
+        for tick in missed(self._plan, self._state, row):
+            self._take(decide(self._plan, self._state, tick))
         self._take(decide(self._plan, self._state, row))
 
     def _take(self, decision: Decision) -> None:

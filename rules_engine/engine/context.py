@@ -31,6 +31,7 @@ class Context:
     def __init__(self, runtime: Runtime, state: State, position: int, time_ms: int) -> None:
         self.runtime = runtime
         self.position = position
+        self.row_ms = time_ms
         self.overlay = Overlay(state, time_ms)
         self.knobs = KnobView(runtime.knobs, self.overlay)
         self.cascade = Cascade()

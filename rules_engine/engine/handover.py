@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rules_engine.engine import knobs
+from rules_engine.engine import knobs, ticks
 from rules_engine.engine.cascade import Origin
 from rules_engine.engine.context import Context
 from rules_engine.engine.decision import Decision
@@ -45,11 +45,17 @@ class Handover:
 
 
 def handover(
-    old: Plan | None, new: Plan, state: State, position: int, time_ms: int, n: int = 0
+    old: Plan | None,
+    new: Plan,
+    state: State,
+    position: int,
+    time_ms: int,
+    n: int = 0,
+    load_ms: int | None = None,
 ) -> tuple[Decision, Handover]:
     """Fit the state to a new rule set, taking effect after row `position` as the `n`th thing there.
 
-    `old` None: none is known.
+    `old` None: none is known. `load_ms`: from when new loops tick, if that is later than the row's time.
 
     The decision may release knobs that a removed or reset loop held; loops of the new set hear of it.
     """
@@ -58,13 +64,18 @@ def handover(
     fate: dict[str, list[str]] = {word: [] for word in ("kept", "rejudged", "reset", "added", "removed")}
     known = _known(state, old)
     for loop in context.runtime.loops.values():
-        fate[_hand_over(context, loop, known.pop(loop.scope, None), time_ms)].append(loop.name)
+        before = known.pop(loop.scope, None)
+        word = _hand_over(context, loop, before, time_ms)
+        fate[word].append(loop.name)
+        is_new = word in ("added", "reset") or "removed" in (before or {})
+        _hand_over_tick(context, loop, time_ms if load_ms is None else load_ms, is_new=is_new)
     moved = [knob.name for knob in context.runtime.knobs.values() if _fit_knob(context, knob, time_ms)]
     for knob in context.runtime.knobs:
         known.pop(knob, None)
     for scope in known:
         if _remove(context, scope, time_ms):
             fate["removed"].append(scope.partition(":")[2])
+    _drop_ticks(context, state)
     Step(context).drain()
     decision = context.finish()
     after = state.fork()
@@ -78,6 +89,8 @@ def _known(state: State, old: Plan | None) -> dict[str, dict[str, Any] | None]:
     """Everything that has state, or was in the old set, in order: scope to its `meta`."""
     found: dict[str, dict[str, Any] | None] = {}
     for cell, body in state.cells():
+        if cell.scope.startswith(ticks.SCOPE):
+            continue
         if cell.part == "meta":
             found[cell.scope] = body
         else:
@@ -118,6 +131,27 @@ def _hand_over(context: Context, loop: LoopRuntime, before: dict[str, Any] | Non
         _begin(context, loop, time_ms)
     context.overlay.put(loop.scope, (), "meta", meta)
     return fate
+
+
+def _hand_over_tick(context: Context, loop: LoopRuntime, load_ms: int, *, is_new: bool) -> None:
+    """A loop that is kept ticks on, also for the words that its key has gained; state of lost words goes."""
+    tick = loop.plan.tick
+    if tick is None or is_new or loop.is_off or context.overlay.get(loop.tick_scope, ()) is None:
+        ticks.begin(context.overlay, loop, load_ms)
+    if tick is None:
+        return
+    for name, body in context.overlay.in_scope(loop.scope):
+        if name[1] not in tick.keys and (name[1] or name[2] == ""):
+            if name[2] == "" and isinstance(body, dict):
+                release_held(context, loop.name, name[1], body, context.row_ms)
+            context.overlay.put(*name, None)
+
+
+def _drop_ticks(context: Context, state: State) -> None:
+    """What is removed ticks no more."""
+    for cell, _ in list(state.cells()):
+        if cell.scope.startswith(ticks.SCOPE) and cell.scope not in context.runtime.tickers:
+            context.overlay.put(cell.scope, cell.key, cell.part, None)
 
 
 def _judge_anew(context: Context, loop: LoopRuntime, before: dict[str, Any], time_ms: int) -> None:

@@ -47,7 +47,7 @@ class Evaluation(FiringLoop):
         if isinstance(pattern, AbsencePlan):
             self._on_sign_of_life(pattern, frame, bound, origin)
         elif not isinstance(pattern, RepeatPlan) or self._is_nth(pattern, frame):
-            self._evaluate("event", frame, bound, origin)
+            self._evaluate("event" if self.loop.plan.tick is None else "timer", frame, bound, origin)
 
     def _take(self, frame: Frame, left_out: Sequence[int] = ()) -> None:
         if self.memory is not None:

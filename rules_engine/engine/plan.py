@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from rules_engine.cron import Cron
 from rules_engine.engine.frame import Frame
 
 #: A value of the language: None is unknown (L2).
@@ -187,6 +188,32 @@ class AbsencePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class TickPlan:
+    """`every d` where `calendar` is None, else a cron expression; `keys`: one evaluation for each (L21)."""
+
+    keys: tuple[Key, ...]
+    period_ms: int = 0
+    calendar: Cron | None = None
+
+    @property
+    def pause_ms(self) -> int:
+        """The least time between two ticks."""
+        return self.period_ms if self.calendar is None else 60_000
+
+    def next_after(self, ms: int) -> int | None:
+        """The first instant later than `ms`; periods are counted from the epoch."""
+        if self.calendar is not None:
+            return self.calendar.next_after(ms)
+        return (ms // self.period_ms + 1) * self.period_ms
+
+    def last_until(self, ms: int) -> int | None:
+        """The latest instant at or before `ms`."""
+        if self.calendar is not None:
+            return self.calendar.last_until(ms)
+        return ms // self.period_ms * self.period_ms
+
+
+@dataclass(frozen=True, slots=True)
 class GatherPlan:
     """When what was gathered fires: so long after the first, so long after the last, at so many (L10)."""
 
@@ -227,6 +254,7 @@ class LoopPlan:
     reads: tuple[tuple[str, Expr], ...] = ()
     pattern: SequencePlan | RepeatPlan | AbsencePlan | None = None
     gather: GatherPlan | None = None
+    tick: TickPlan | None = None
 
     @property
     def latches(self) -> bool:

@@ -44,6 +44,7 @@ class LoopRuntime:
         self.plan = plan
         self.name = plan.name
         self.scope = f"loop:{plan.name}"
+        self.tick_scope = f"tick:{plan.name}"
         self.per = plan.per
         self.is_off = plan.mode == "off"
         self.when = plan.when
@@ -61,7 +62,11 @@ class LoopRuntime:
         self.fired_marks = self._marks("fired")
         self.cleared_marks = self._marks("cleared")
         #: The least time between two firings for a key: what is slow enough needs no breaker.
-        self.pause_ms = max(plan.hold_ms, plan.cooldown_ms if plan.unless is None else 0)
+        self.pause_ms = max(
+            plan.hold_ms,
+            plan.cooldown_ms if plan.unless is None else 0,
+            0 if plan.tick is None else plan.tick.pause_ms,
+        )
         self.is_sequence = isinstance(plan.pattern, SequencePlan)
         #: Whether time counts for it before the first event has come (L20).
         self.begins_at_load = isinstance(plan.pattern, AbsencePlan) and not plan.per
@@ -155,6 +160,7 @@ class Runtime:
                 by_event.setdefault(event, []).append(loop)
         self.hearers = {event: tuple(loops) for event, loops in by_event.items()}
         self.by_scope = {loop.scope: loop for loop in self.loops.values()}
+        self.tickers = {loop.tick_scope: loop for loop in self.loops.values() if loop.plan.tick is not None}
         self.knobs = {f"knob:{name}": _of_floats(knob) for name, knob in plan.knobs.items()}
         self.readers = {name: _reader(event) for name, event in plan.events.items()}
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import traceback
 
-from rules_engine.engine import knobs
+from rules_engine.engine import knobs, ticks
 from rules_engine.engine.cascade import Occurrence, Origin
-from rules_engine.engine.context import Context
+from rules_engine.engine.context import Context, key_text
 from rules_engine.engine.decision import Decision
 from rules_engine.engine.effects import usable
 from rules_engine.engine.frame import Frame
@@ -233,6 +233,8 @@ class Step:
         try:
             if part:
                 self._forget_part(scope, key, part)
+            elif kind == ticks.TICK and scope in self.runtime.tickers:
+                self._tick(self.runtime.tickers[scope], due_ms)
             elif loop is not None:
                 self._loop_timer(loop, key, due_ms, kind, n)
             elif knob is not None:
@@ -249,6 +251,42 @@ class Step:
             self._drop_timer(due)
             text = "".join(traceback.format_exception(error))
             context.failed(scope.partition(":")[2], key, f"{type(error).__name__}: {error}", text)
+
+    def _tick(self, loop: LoopRuntime, due_ms: int) -> None:
+        """The clock lets a loop run: for each of its keys as at an event of its own."""
+        context, plan = self.context, loop.plan.tick
+        if plan is None or not ticks.is_last(context.overlay, loop, due_ms, context.row_ms):
+            return
+        for key in plan.keys:
+            context.cascade.new_root()
+            context.knobs.next_event()
+            context.next_loop()
+            context.mark()
+            try:
+                self._tick_for(loop, key, due_ms)
+            except Exception as error:  # noqa: BLE001 - one key's fault is no other's (R5)
+                self._failed(loop, key, error)
+            self.drain()
+
+    def _tick_for(self, loop: LoopRuntime, key: Key, due_ms: int) -> None:
+        context = self.context
+        name = f"{loop.tick_scope}/{key_text(key)}/{due_ms}"
+        origin = Origin(name, name, 0, (ticks.TICK,))
+        fields = dict(zip(loop.per, key, strict=True))
+        frame = Frame(fields, ticks.TICK, due_ms, context.knobs)
+        frame.key = key
+        why_off = context.off(loop, due_ms)
+        if why_off is not None:
+            context.verdict(loop, key, "off", frame, why_off)
+            return
+        evaluation = Evaluation(context, loop, key, due_ms)
+        if evaluation.refused:
+            context.verdict(loop, key, "key", frame, "too many keys")
+            return
+        evaluation.prepare(frame, None)
+        evaluation.on_event(frame, Occurrence(ticks.TICK, {}, due_ms, origin, fields).bound(None), origin)
+        evaluation.save()
+        self._after_breaker(loop)
 
     def _loop_timer(self, loop: LoopRuntime, key: Key, due_ms: int, kind: str, n: int) -> None:
         evaluation = Evaluation(self.context, loop, key, due_ms)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from itertools import product
+from math import prod
 
-from rules_engine.language import program, syntax
+from rules_engine.cron import UTC
+from rules_engine.language import calendar, program, syntax
 from rules_engine.language.catalog import MOST_SAMPLES, did_you_mean, listed
 from rules_engine.language.diagnostics import Code, Related, Severity
 from rules_engine.language.expressions import Expressions
@@ -15,13 +18,14 @@ from rules_engine.language.reading import FIELDS_DIFFER, UNKNOWN_FIELD
 from rules_engine.language.scope import FieldEntry, Scope, fields_of
 from rules_engine.language.source import Span
 from rules_engine.language.types import ANY, Base, Type
-from rules_engine.language.unreleased import not_yet_running
 from rules_engine.language.windows import CONTRADICTION
 
 GLOB_MATCHES_NOTHING = Code("RE116", "pattern-matches-nothing", Severity.ERROR, "No event has such a name.")
 UNKEYABLE = Code("RE220", "unkeyable-field", Severity.ERROR, "A loop cannot be kept apart by such a value.")
 DUPLICATE = Code("RE110", "duplicate-declaration", Severity.ERROR, "Two declarations have one name.")
 
+#: A tick runs a loop for so many keys at the most.
+_MOST_TICKS = 10_000
 #: What can tell keys apart.
 _KEYS = (Base.STR, Base.INT, Base.BOOL, Base.ANY)
 
@@ -57,10 +61,9 @@ def hear(names: Names, clause: syntax.On, emitted: frozenset[str], per: tuple[sy
         case syntax.Repeat(event=ref):
             return _repeat(names, trigger, _any_of(names, clause.span, (ref,), emitted))
         case syntax.Every():
-            names.duration(trigger.period)
-            return _tick(names, trigger.span, "`every`", per)
+            return _every(names, trigger, per)
         case syntax.Cron():
-            return _tick(names, trigger.span, "`cron`", per)
+            return _cron(names, trigger, per)
         case syntax.ChangeOf():
             return _change(names, trigger)
 
@@ -226,9 +229,28 @@ def _field_of_one(found: list[tuple[str, FieldEntry]]) -> FieldEntry:
     return entry if len(found) == 1 else replace(entry, owners=tuple(owner for owner, _ in found))
 
 
-def _tick(names: Names, span: Span, construct: str, per: tuple[syntax.Name, ...]) -> Heard:
-    names.findings.add(not_yet_running(span, construct))
-    fields = {}
+def _every(names: Names, trigger: syntax.Every, per: tuple[syntax.Name, ...]) -> Heard:
+    heard, keys = _tick(names, "`every`", per)
+    period_ms = names.duration(trigger.period)
+    if period_ms is not None and keys is not None:
+        heard.trigger = program.Tick(trigger.span, period_ms, None, UTC, keys)
+    return heard
+
+
+def _cron(names: Names, trigger: syntax.Cron, per: tuple[syntax.Name, ...]) -> Heard:
+    heard, keys = _tick(names, "`cron`", per)
+    expression, zone = trigger.expression, trigger.zone
+    named = None if zone is None else (zone.text, zone.span)
+    if calendar.check(names.findings, (expression.text, expression.span), named) and keys is not None:
+        heard.trigger = program.Tick(trigger.span, None, expression.text, zone.text if zone else UTC, keys)
+    return heard
+
+
+def _tick(
+    names: Names, construct: str, per: tuple[syntax.Name, ...]
+) -> tuple[Heard, tuple[tuple[str, ...], ...] | None]:
+    """What a tick gives to its loop, its key alone, and all values of that (L21); None where it has none."""
+    fields, words, sound = {}, [], True
     for name in per:
         its_type = names.types.get(name.text)
         if its_type is None or not its_type.words:
@@ -236,11 +258,20 @@ def _tick(names: Names, span: Span, construct: str, per: tuple[syntax.Name, ...]
             otherwise = f'declare it: type {name.text} = "a" | "b"'
             advice = did_you_mean(name.text, with_words, otherwise)
             message = f"with {construct} a key is a type of words, `{name.text}` is none"
-            names.findings.add(UNKEYABLE.at(name.span, message, help=advice))
+            if not names.lost("type", name.text):
+                names.findings.add(UNKEYABLE.at(name.span, message, help=advice))
+            sound = False
         else:
             names.mention("type", name.text)
+            words.append(its_type.words)
         fields[name.text] = FieldEntry(name.text, its_type or ANY)
-    return Heard(None, fields=fields, where="a tick")
+    heard = Heard(None, fields=fields, where="a tick")
+    count = prod(len(part) for part in words)
+    if sound and count > _MOST_TICKS:
+        message = f"each tick would run the loop for {count} keys, and {_MOST_TICKS} is the most"
+        names.findings.add(UNKEYABLE.at(per[-1].span, message, help="key it by fewer types"))
+        sound = False
+    return heard, tuple(product(*words)) if sound else None
 
 
 def _change(names: Names, trigger: syntax.ChangeOf) -> Heard:

@@ -42,7 +42,10 @@ def planned_handover(store: Store, rules: RuleSet, state: State | None = None) -
     position = next((r.position for r in store.readers() if r.name == RULES_ROLE), 0)
     page = store.read(position - 1, 1) if position else None
     time_ms = page.rows[0].time_ms if page is not None and page.rows else store.now_ms()
-    decision, report = handover(_active_plan(store), rules.plan, state, position, time_ms)
+    waits = store.info().head > position
+    decision, report = handover(
+        _active_plan(store), rules.plan, state, position, time_ms, load_ms=None if waits else store.now_ms()
+    )
     return PlannedSwap(position, time_ms, facts.handover_record(report), decision)
 
 

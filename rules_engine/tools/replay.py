@@ -15,6 +15,7 @@ from rules_engine.engine.handover import handover
 from rules_engine.engine.plan import Plan
 from rules_engine.engine.state import State
 from rules_engine.engine.step import decide
+from rules_engine.engine.ticks import missed
 from rules_engine.event import Kind, Row
 from rules_engine.store.port import PinnedControl, Store
 
@@ -27,21 +28,25 @@ def replay(
     *,
     controls: Iterable[PinnedControl] = (),
     until_ms: int | None = None,
+    as_it_was: bool = False,
 ) -> Iterator[Firing]:
     """The firings of a plan over rows in order of the log, as they come.
 
     `controls` are operators' requests by the row after which they took effect; changes of the rule set
     among them mean nothing here. Timers due by the last row's time fire; with `until_ms`, also later ones.
+    Each tick of `every` and `cron` comes at its own time (L21); `as_it_was`: those for which the log has no
+    row collapse into one, as they did in the daemon that was down then.
     """
-    run = _Replay(plan, controls)
+    run = _Replay(plan, controls, as_it_was=as_it_was)
     for row in rows:
         yield from run.over(row)
     yield from run.to_the_end(until_ms)
 
 
 class _Replay:
-    def __init__(self, plan: Plan, controls: Iterable[PinnedControl]) -> None:
+    def __init__(self, plan: Plan, controls: Iterable[PinnedControl], *, as_it_was: bool) -> None:
         self._plan = plan
+        self._as_it_was = as_it_was
         self._state = State()
         self._controls = sorted(
             (one for one in controls if one.kind in ("knob", "off", "on")), key=lambda one: (one.after, one.n)
@@ -53,7 +58,7 @@ class _Replay:
             start, _ = handover(None, self._plan, self._state, row.seq - 1, row.time_ms)
             yield from self._take(start)
         yield from self._controls_before(row.seq)
-        yield from self._take(decide(self._plan, self._state, row))
+        yield from self._decide(row)
         self._last = row
 
     def to_the_end(self, until_ms: int | None) -> Iterator[Firing]:
@@ -63,7 +68,12 @@ class _Replay:
         yield from self._controls_before(last.seq + 1)
         if until_ms is not None and until_ms > last.time_ms:
             tick = replace(last, seq=last.seq + 1, time_ms=until_ms, kind=Kind.TICK, payload={})
+            yield from self._decide(tick)
+
+    def _decide(self, row: Row) -> Iterator[Firing]:
+        for tick in () if self._as_it_was else missed(self._plan, self._state, row):
             yield from self._take(decide(self._plan, self._state, tick))
+        yield from self._take(decide(self._plan, self._state, row))
 
     def _controls_before(self, seq: int) -> Iterator[Firing]:
         while self._controls and self._controls[0].after < seq:

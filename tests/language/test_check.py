@@ -335,8 +335,16 @@ CASES = [
     ("RE227", loop('when during(«"* * * *"») ' + GO), loop('when during("* * * * *") ' + GO)),
     ("RE227", loop('when during("* * «31» 2,4 *") ' + GO), loop('when during("* * 31 1,4 *") ' + GO)),
     ("RE201", loop("when during(«n») " + GO), loop('when during("* * * * *") ' + GO)),
-    # what does not run yet
-    ("RE190", "loop x on «every 5m» do H.stop()", "loop x on A do H.stop()"),
+    ("RE215", "loop x on every «0s» do H.stop()", "loop x on every 1s do H.stop()"),
+    ("RE220", loop(GO, "every 1h", "per «config_key»"), loop(GO, "every 1h", "per config, mood")),
+    ("RE220", loop(GO, 'cron "0 3 * * *"', "per «conifg»"), loop(GO, 'cron "0 3 * * *"', "per config")),
+    ("RE227", loop(GO, 'cron "0 3 * * «9»"', ""), loop(GO, 'cron "0 3 * * 7"', "")),
+    (
+        "RE125",
+        loop(GO, 'cron "0 3 * * *" in «"Moon/Tycho"»', ""),
+        loop(GO, 'cron "0 3 * * *" in "America/Port-au-Prince"', ""),
+    ),
+    ("RE103", loop("when «n» > 1 " + GO, "every 1h", "per config"), loop(GO, "every 1h", "per config")),
 ]
 
 
