@@ -1,0 +1,56 @@
+"""The rates of lint over the corpus: `python -m tests.corpus`, with `-v` every miss and false alarm."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+
+from .reading import RuleTexts, Verdict, corpus, verdict
+
+Judged = list[tuple[RuleTexts, Verdict]]
+
+
+def report(verbose: bool) -> Iterator[str]:
+    """What lint misses and wrongly reports, line by line."""
+    judged = [(rules, verdict(rules.name)) for rules in corpus().values()]
+    waiting = [rules for rules, seen in judged if seen.waiting]
+    running = [(rules, seen) for rules, seen in judged if not seen.waiting]
+    if verbose:
+        yield from _each_mistake(running)
+    yield from _by_family(running)
+    yield ""
+    yield from _by_set(running)
+    yield f"{len(waiting)} sets wait for what does not run yet"
+
+
+def _each_mistake(judged: Judged) -> Iterator[str]:
+    for rules, seen in judged:
+        yield from (f"miss   {rules.name} {miss.path}:{miss.line} {miss.code}" for miss in seen.missed)
+        yield from (f"alarm  {rules.name} {alarm}" for alarm in seen.false_alarms)
+
+
+def _by_family(judged: Judged) -> Iterator[str]:
+    expected = Counter(each.code[:3] for rules, _ in judged for each in rules.expected)
+    missed = Counter(each.code[:3] for _, seen in judged for each in seen.missed)
+    yield f"{'codes':<8}{'expected':>10}{'missed':>8}{'rate':>8}"
+    rows = [(f"{family}xx", expected[family], missed[family]) for family in sorted(expected)]
+    for name, total, lost in [*rows, ("all", expected.total(), missed.total())]:
+        yield f"{name:<8}{total:>10}{lost:>8}{lost / total:>8.1%}"
+
+
+def _by_set(judged: Judged) -> Iterator[str]:
+    faulty = [seen for rules, seen in judged if rules.faulty]
+    clean = [seen for rules, seen in judged if not rules.faulty]
+    missing = sum(bool(seen.missed) for seen in faulty)
+    beside = sum(bool(seen.false_alarms) for seen in faulty)
+    alarmed = sum(bool(seen.false_alarms) for seen in clean)
+    noted = sum(bool(seen.notes) for seen in clean)
+    yield f"{len(faulty)} faulty sets: {missing} with a miss ({missing / len(faulty):.1%}),"
+    yield f"    {beside} with an error or warning beside the fault ({beside / len(faulty):.1%})"
+    yield f"{len(clean)} clean sets: {alarmed} with a false alarm ({alarmed / len(clean):.1%}),"
+    yield f"    {noted} with information ({noted / len(clean):.1%})"
+
+
+if __name__ == "__main__":
+    sys.stdout.writelines(f"{line}\n" for line in report(verbose="-v" in sys.argv))
