@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args
 from rules_engine.cron import cron
 from rules_engine.engine import expressions as x
 from rules_engine.engine import values
+from rules_engine.engine.frame import Frame
 from rules_engine.engine.plan import (
     AbsencePlan,
     AfterPlan,
@@ -40,6 +41,7 @@ from rules_engine.engine.plan import (
     StreakPlan,
     TickPlan,
     TriggerPlan,
+    Value,
     WindowPlan,
 )
 from rules_engine.engine.runtime import change_event
@@ -62,6 +64,12 @@ def compile_program(program: p.Program, sources: Mapping[str, Source], hash: str
         loops=tuple(sorted(loops, key=lambda loop: loop.name)),
         knobs={knob.name: _knob(knob, program) for knob in program.knobs.values()},
     )
+
+
+def constant(node: p.Expr) -> Value:
+    """The value of an expression that reads nothing, as those of tests; None is unknown."""
+    no_knobs: Any = None
+    return _ExpressionCompiler(()).expr(node)(Frame({}, "", 0, no_knobs))
 
 
 # ---- declarations ----------------------------------------------------------------------------------
@@ -130,6 +138,8 @@ class _ExpressionCompiler:
         match node:
             case p.Const():
                 return x.const(_held(node.value))
+            case p.Unknown():
+                return x.const(None)
             case p.FieldRead():
                 return x.field(node.field, node.alias)
             case p.AliasKnown():

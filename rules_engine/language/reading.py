@@ -246,17 +246,26 @@ def written_key(
         advice = f"write `{knob.name}` in a loop with `per {', '.join(knob.per)}`"
         findings.add(NO_KEY.at(typed.span, message, help=advice, related=related))
         return None
+    part = key_part(typer, knob, typed, knob.key_words[0])
+    return None if part is None else (part,)
+
+
+def key_part(
+    typer: Typer, knob: program.Knob, typed: program.Expr, words: tuple[str, ...] | None
+) -> program.Expr | None:
+    """One part of a knob's key; `words` are those it may be. None where it does not fit."""
+    findings = typer.scope.names.findings
     if typed.type.base not in (Base.STR, Base.INT, Base.BOOL, Base.ANY):
         message = f"a key is a text or a whole number, this is {described(typed.type)}"
         findings.add(WRONG_TYPE.at(typed.span, message, help="use a field that names the thing"))
         return None
-    words = knob.key_words[0]
     if words and isinstance(typed, program.Const) and typed.value not in words:
         advice = did_you_mean_word(str(typed.value), words)
         message = f'`{knob.name}` has no key "{typed.value}"'
+        related = (Related(knob.span, "the knob"),)
         findings.add(UNKNOWN_WORD.at(typed.span, message, help=advice, related=related))
         return None
-    return (typed,)
+    return typed
 
 
 def event_outside_window(typer: Typer, expr: syntax.OfEvent) -> program.Expr:

@@ -36,16 +36,16 @@ def check(
         if checked.loop is not None:
             loops.append(checked.loop)
     tests = [item for file in files for item in file.items if isinstance(item, syntax.TestItem)]
-    check_tests(names, tests)
+    scenarios = check_tests(names, tests)
     findings, allowed = _without_allowed(names, allows)
     complete = not lost and not names.findings.error_count
-    return _program(declarations, loops, tests, allowed, complete=complete), findings
+    return _program(declarations, loops, scenarios, allowed, complete=complete), findings
 
 
 def _program(
     declarations: Declarations,
     loops: list[program.Loop],
-    tests: list[syntax.TestItem],
+    scenarios: list[program.Scenario],
     allowed: frozenset[tuple[str, str]],
     *,
     complete: bool,
@@ -58,7 +58,7 @@ def _program(
         knobs=names.knobs,
         lets=declarations.constants(),
         loops=tuple(sorted(loops, key=lambda loop: loop.name)),
-        tests=tuple(tests),
+        tests=tuple(scenarios),
         places=names.places,
         mentions={use: frozenset(found) for use, found in names.mentions.items()},
         allowed=allowed,

@@ -526,18 +526,6 @@ def test_locals_come_in_an_order_that_resolves() -> None:
     assert [name for name, _ in program.loops[0].locals] == ["b", "a"]
 
 
-def test_the_names_of_tests_are_checked_and_said_not_to_run_once() -> None:
-    text = (
-        PRELUDE
-        + """
-    test "a" { at 0m send AA { x: 1 } send A { scor: 1 } given rat["a"] = 1 expect do H.stop(y: 1)
-      expect nothing because conditon expect emit GAME_LOST { config_key: "a" } stub H.nope fails }
-    test "b" { at 0m expect nothing because cooldown }
-    """
-    )
-    assert sorted(codes(text)) == ["RE101", "RE102", "RE104", "RE105", "RE109", "RE123", "RE191"]
-
-
 def test_an_allow_hides_warnings_and_never_errors() -> None:
     bad = loop("do H.go(config_key, maybe)")
     program, findings = findings_of(PRELUDE + '@allow("RE204", "fine") ' + bad)

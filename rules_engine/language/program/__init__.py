@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from rules_engine.language.program.declarations import (
     ActionDecl,
@@ -54,6 +53,23 @@ from rules_engine.language.program.loops import (
     SetEffect,
 )
 from rules_engine.language.program.nodes import Expr
+from rules_engine.language.program.scenarios import (
+    STARTS_MS,
+    Act,
+    Expect,
+    ExpectDo,
+    ExpectEmit,
+    ExpectNothing,
+    ExpectSet,
+    Given,
+    Reload,
+    Restart,
+    Scenario,
+    ScenarioStep,
+    Send,
+    Stub,
+    Unknown,
+)
 from rules_engine.language.program.triggers import (
     Absence,
     ChangeOf,
@@ -70,7 +86,9 @@ from rules_engine.language.source import Span
 from rules_engine.language.types import Type
 
 __all__ = [
+    "STARTS_MS",
     "Absence",
+    "Act",
     "ActionDecl",
     "AfterEffects",
     "Aggregate",
@@ -85,12 +103,18 @@ __all__ = [
     "EmitEffect",
     "EventDecl",
     "Events",
+    "Expect",
+    "ExpectDo",
+    "ExpectEmit",
+    "ExpectNothing",
+    "ExpectSet",
     "Expr",
     "Feed",
     "FieldDecl",
     "FieldRead",
     "FunctionCall",
     "Gather",
+    "Given",
     "Interpolation",
     "IsKnown",
     "Knob",
@@ -106,7 +130,12 @@ __all__ = [
     "OverTime",
     "Prev",
     "Program",
+    "Reload",
     "Repeat",
+    "Restart",
+    "Scenario",
+    "ScenarioStep",
+    "Send",
     "Sequence",
     "SequenceStep",
     "SetEffect",
@@ -114,10 +143,12 @@ __all__ = [
     "SinceMark",
     "StepLimit",
     "Streak",
+    "Stub",
     "Tick",
     "Trigger",
     "TriggerEvent",
     "Unary",
+    "Unknown",
     "WindowSpan",
 ]
 
@@ -126,10 +157,11 @@ __all__ = [
 class Program:
     """A whole rule set: everything declared, by name, and its loops in order of name.
 
-    What follows `tests` is for lint alone. `places`: where the user's own types and lets stand, by kind
-    ("type", "let") and name. `mentions`: every name used, by use ("type", "let", "action", "knob set",
-    "knob read", "event heard", "event emitted"), also in loops left out for an error. `allowed`: the
-    (loop, code) of each `@allow` that already hid something. `complete`: nothing was left out.
+    `tests` are in the order written. What follows them is for lint alone. `places`: where the user's own
+    types and lets stand, by kind ("type", "let") and name. `mentions`: every name used, by use ("type",
+    "let", "action", "knob set", "knob read", "event heard", "event emitted"), also in loops left out for
+    an error. `allowed`: the (loop, code) of each `@allow` that already hid something. `complete`: nothing
+    was left out.
     """
 
     types: Mapping[str, Type]
@@ -138,7 +170,7 @@ class Program:
     knobs: Mapping[str, Knob]
     lets: Mapping[str, Expr]
     loops: tuple[Loop, ...]
-    tests: tuple[Any, ...] = ()
+    tests: tuple[Scenario, ...] = ()
     places: Mapping[tuple[str, str], Span] = field(default_factory=dict)
     mentions: Mapping[str, frozenset[str]] = field(default_factory=dict)
     allowed: frozenset[tuple[str, str]] = frozenset()
