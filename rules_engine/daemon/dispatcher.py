@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rules_engine.daemon.attempts import after_attempt
 from rules_engine.daemon.calls import bound_row, context_of
 from rules_engine.daemon.handlers import GiveUp, Handler
 from rules_engine.daemon.log import log
@@ -275,13 +276,9 @@ class Dispatcher:
                 )
 
     def _conclude(self, claim: Claim, how: Ended) -> None:
-        action = claim.action
-        if how.error is None:
-            self._settle(claim, Done(), "done")
-        elif how.final or claim.attempt > action.retries:
-            self._settle(claim, Dead(how.error), "given up")
-        else:
-            self._settle(claim, Retry(self._store.now_ms() + action.every_ms, how.error), "failed")
+        result = after_attempt(claim, how.error, final=how.final, now_ms=self._store.now_ms())
+        note = {Done: "done", Dead: "given up", Retry: "failed"}[type(result)]
+        self._settle(claim, result, note)
 
     def _settle(self, claim: Claim, result: Done | Retry | Dead, note: str) -> None:
         self._unsettled.append(_Settlement(claim, result, note))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from rules_engine.engine.decision import OwedAction
-from rules_engine.store.memory.lanes import Lanes
+from rules_engine.store.lanes import Lanes
 from rules_engine.store.memory.log import MemoryLog
 from rules_engine.store.port import ActionCounts, Claim, Dead, Done, Letter, Retry, StoreError
 from rules_engine.store.records import ACTION_LETTER, action_fields, action_of, decode, encode, outcome_event

@@ -1,4 +1,4 @@
-"""Owed actions of a store that lives in memory, in lanes (R24)."""
+"""Owed actions in lanes (R24), as memory holds them: for the store in memory, and for tests of rules."""
 
 from __future__ import annotations
 
@@ -46,6 +46,10 @@ class Lanes:
             owed.ready_ms = now_ms + lease_ms
             claims.append(Claim(owed.id, owed.number, owed.number, owed.body, owed.ready_ms))
         return claims
+
+    def next_ready_ms(self) -> int | None:
+        """When the next head may be claimed (again); None when nothing is owed."""
+        return min((lane[0].ready_ms for lane in self._lanes.values()), default=None)
 
     def held(self, claim: Claim) -> _Owed | None:
         """The owed action that this claim still holds."""
