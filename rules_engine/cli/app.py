@@ -16,6 +16,7 @@ from rules_engine.cli import (
     replaying,
     starting,
     steering,
+    testing,
 )
 from rules_engine.cli.output import CANNOT, guarded, note, say
 
@@ -32,7 +33,18 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (starting, authoring, formatting, operating, observing, replaying, steering, dead_letters):
+_COMMANDS = (
+    starting,
+    authoring,
+    formatting,
+    testing,
+    operating,
+    observing,
+    replaying,
+    steering,
+    dead_letters,
+)
+for module in _COMMANDS:
     module.register(app)
 
 

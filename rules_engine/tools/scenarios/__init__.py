@@ -1,0 +1,1 @@
+"""Tests of rules: scenarios run on a virtual clock, over the step that the daemon runs."""
