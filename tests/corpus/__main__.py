@@ -14,14 +14,11 @@ Judged = list[tuple[RuleTexts, Verdict]]
 def report(verbose: bool) -> Iterator[str]:
     """What lint misses and wrongly reports, line by line."""
     judged = [(rules, verdict(rules.name)) for rules in corpus().values()]
-    waiting = [rules for rules, seen in judged if seen.waiting]
-    running = [(rules, seen) for rules, seen in judged if not seen.waiting]
     if verbose:
-        yield from _each_mistake(running)
-    yield from _by_family(running)
+        yield from _each_mistake(judged)
+    yield from _by_family(judged)
     yield ""
-    yield from _by_set(running)
-    yield f"{len(waiting)} sets wait for what does not run yet"
+    yield from _by_set(judged)
 
 
 def _each_mistake(judged: Judged) -> Iterator[str]:

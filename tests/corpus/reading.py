@@ -7,7 +7,6 @@ expected of lint:
     # expect: RE003                                           alone on a line: at the next line
     # known miss: RE303: reads no `let`                       what is expected here is not found yet
     # known false alarm: RE401: the conditions exclude        this is found and should not be
-    # waits for: every                                        uses what does not run yet
 
 A finding points at the line it stands on and at those it relates to: a conflict may be marked at either
 of its loops. `RE3xx` is any finding of that family, for what has no code yet. Errors and warnings that
@@ -30,8 +29,7 @@ ROOT = Path(__file__).parent
 
 _EXPECT = re.compile(r"# expect: (?P<codes>RE\w{3}(?:, RE\w{3})*)\s*$")
 _MARK = re.compile(r"^# (?P<what>known miss|known false alarm): (?P<code>RE\w{3}): (?P<why>\S.*)$")
-_LIKE_A_MARK = re.compile(r"# *(?:expect\w*|known (?:miss|false)[\w ]*|waits? for) *:", re.IGNORECASE)
-_WAITS = re.compile(r"^# waits for: (?P<what>\S.*)$")
+_LIKE_A_MARK = re.compile(r"# *(?:expect\w*|known (?:miss|false)[\w ]*) *:", re.IGNORECASE)
 
 
 @dataclass(frozen=True, order=True)
@@ -72,7 +70,6 @@ class RuleTexts:
     expected: tuple[Expected, ...]
     known_misses: Mapping[str, str]
     known_false_alarms: Mapping[str, str]
-    waits_for: str
 
     @property
     def faulty(self) -> bool:
@@ -88,11 +85,6 @@ class Verdict:
     missed: tuple[Expected, ...]
     false_alarms: tuple[Found, ...]
     notes: tuple[Found, ...]
-
-    @property
-    def waiting(self) -> bool:
-        """Whether the set was refused for using what does not run yet."""
-        return any(found.code == "RE190" for found in self.found)
 
 
 @cache
@@ -113,13 +105,10 @@ def _sets() -> Iterator[RuleTexts]:
 def _read(name: str, texts: Mapping[str, str]) -> RuleTexts:
     marks: dict[str, dict[str, str]] = {"known miss": {}, "known false alarm": {}}
     expected = []
-    waits_for = ""
     for path, text in texts.items():
         for number, line in enumerate(text.splitlines(), start=1):
             if mark := _MARK.match(line):
                 marks[mark["what"]][mark["code"]] = mark["why"]
-            elif waits := _WAITS.match(line):
-                waits_for = waits["what"]
             elif expects := _EXPECT.search(line):
                 below = line.lstrip().startswith("# expect")
                 expected += [Expected(path, number + below, code) for code in expects["codes"].split(", ")]
@@ -128,7 +117,7 @@ def _read(name: str, texts: Mapping[str, str]) -> RuleTexts:
     codes = {finding.code for finding in expected} | set(marks["known false alarm"])
     if unknown := [code for code in codes if code not in CODES and not code.endswith("xx")]:
         raise ValueError(f"{name}: no such code: {unknown}")
-    return RuleTexts(name, texts, tuple(expected), marks["known miss"], marks["known false alarm"], waits_for)
+    return RuleTexts(name, texts, tuple(expected), marks["known miss"], marks["known false alarm"])
 
 
 def _lines(source: Source, span: Span) -> Iterator[tuple[str, int]]:
