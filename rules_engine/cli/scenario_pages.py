@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rules_engine.cli.excerpts import Label, excerpt, printable
 from rules_engine.cli.output import coloured, say
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from rules_engine.tools.scenarios.running import Failure
 
 _RED, _GREEN, _YELLOW, _BLUE = "\033[1;31m", "\033[32m", "\033[33m", "\033[1;34m"
+#: How often progress is written.
+_EVERY_S = 0.2
 _BOLD, _RESET = "\033[1m", "\033[0m"
 _OUTCOMES = {"passed": ("passed", _GREEN), "failed": ("FAILED", _RED), "error": ("ERROR ", _RED)}
 
@@ -36,14 +38,23 @@ def print_results(ran: Sequence[Ran], sources: Mapping[str, Source]) -> None:
             say(f"  {_tinted(word, tint)}  {printable(one.result.scenario.name)}", styled=True)
     for one in ran:
         scenario = one.result.scenario
-        for failure in one.result.failures:
+        failures = one.result.failures
+        for number, failure in enumerate(failures):
             say()
-            for line in _block(failure, scenario.name, scenario.starts_ms, sources):
+            told_below = number + 1 < len(failures) and _same_facts(failure, failures[number + 1])
+            known = [] if told_below else facts(failure, scenario.starts_ms)
+            for line in _block(failure, scenario.name, known, sources):
                 say(line, styled=True)
     say()
 
 
-def _block(failure: Failure, test: str, starts_ms: int, sources: Mapping[str, Source]) -> list[str]:
+def _same_facts(one: Failure, other: Failure) -> bool:
+    """Whether what is known of two failures is the same, so that it need not be said twice."""
+    known = [(f.effects, f.elsewhere, f.verdicts, f.notes) for f in (one, other)]
+    return known[0] == known[1]
+
+
+def _block(failure: Failure, test: str, known: list[str], sources: Mapping[str, Source]) -> list[str]:
     """As findings look: what is wrong, the line with its place marked, then what is known of it."""
     source = sources.get(failure.span.path)
     line, column = source.position(failure.span.start) if source else (1, 1)
@@ -58,8 +69,9 @@ def _block(failure: Failure, test: str, starts_ms: int, sources: Mapping[str, So
         for row in excerpt(source, [Label(failure.span, "", primary=True)]):
             text = _tinted(row.text, _RED) if row.marks else row.text
             lines.append(f"{row.number or '':>{width}} {bar} {text}".rstrip())
-        lines.append(f"{margin} {bar}")
-    lines += [f"{margin} {_tinted('=', _BLUE)} {printable(fact)}" for fact in facts(failure, starts_ms)]
+        if known:
+            lines.append(f"{margin} {bar}")
+    lines += [f"{margin} {_tinted('=', _BLUE)} {printable(fact)}" for fact in known]
     return lines
 
 
@@ -87,23 +99,33 @@ def print_summary(ran: Sequence[Ran], coverage: CoverageReport | None) -> None:
 
 
 class Progress:
-    """On a terminal, once a run takes longer than `patience_s`: which test it is at."""
+    """On a terminal, once a run takes longer than `patience_s`: which test it is at, and how far."""
 
     def __init__(self, total: int, patience_s: float) -> None:
         self._total = total
         self._number = 0
+        self._name = ""
+        self._decisions = 0
         self._shown = False
-        self._begins_s = time.monotonic() + patience_s
+        self._next_s = time.monotonic() + patience_s
+        self.wanted = sys.stderr.isatty()
 
     def __enter__(self) -> Self:
         return self
 
-    def at(self, name: str) -> None:
+    def begin(self, name: str) -> None:
         """Another test begins."""
         self._number += 1
-        if sys.stderr.isatty() and time.monotonic() >= self._begins_s:
-            self._shown = True
-            sys.stderr.write(f"\r\033[K{self._number}/{self._total} {printable(name)[:60]}")
+        self._name, self._decisions = printable(name)[:50], 0
+
+    def pulse(self, _: Any) -> None:
+        """Something was decided in it."""
+        self._decisions += 1
+        now_s = time.monotonic()
+        if now_s >= self._next_s:
+            self._next_s, self._shown = now_s + _EVERY_S, True
+            at = f"{self._number}/{self._total} {self._name}: {self._decisions:,} decisions"
+            sys.stderr.write(f"\r\033[K{at}")
             sys.stderr.flush()
 
     def __exit__(self, *_: object) -> None:

@@ -140,8 +140,10 @@ def _run(suite: Suite, chosen: list[int], coverage: Coverage | None) -> list[Ran
     with Progress(len(chosen), _PATIENCE_S) as progress:
         for number in chosen:
             scenario = suite.scenarios[number]
-            progress.at(scenario.name)
+            progress.begin(scenario.name)
             seen = Observations()
+            if progress.wanted:
+                seen.watchers.append(progress.pulse)
             if coverage is not None:
                 coverage.begin()
                 seen.watchers.append(coverage.take)

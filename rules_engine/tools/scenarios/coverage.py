@@ -111,14 +111,14 @@ def _goals(loop: LoopPlan, plan: Plan, program: p.Program) -> tuple[str, ...]:
         "condition false": loop.when is not None,
         "condition true": loop.when is not None,
         "hold": loop.hold_ms > 0,
-        "gather": getattr(loop, "gather", None) is not None,
+        "gather": loop.gather is not None,
         "cooldown": loop.cooldown_ms > 0,
         "unless": loop.unless is not None,
         "limit": loop.limit is not None,
         "deadband": _may_stay_within_deadband(loop, plan),
         "fired": True,
         "after": bool(loop.after),
-        "cleared": loop.until is not None,
+        "cleared": loop.latches,
         "failed": bool(loop.failed),
     }
     return tuple(goal for goal, is_there in there.items() if is_there)

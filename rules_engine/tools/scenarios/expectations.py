@@ -95,6 +95,14 @@ class Assignment:
         """Whether one of the effects from number `first` on can be had for this expectation."""
         number = len(self._wants)
         self._wants.append(want)
+        for index in range(first, len(effects)):
+            if index not in self._owner and want(effects[index]):
+                self._owner[index], self._effect[number] = number, index
+                return True
+        return self._push(number, effects, first)
+
+    def _push(self, number: int, effects: Sequence[Effect], first: int) -> bool:
+        """All that fit are given away: somebody on a way to a free one may do with another."""
         asked: dict[int, int] = {}
         waiting = [number]
         for asking in waiting:

@@ -28,21 +28,13 @@ class Effect:
     time_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """The last verdict of a loop at a key, and the number of verdicts there had been before."""
-
-    verdict: Verdict
-    at: int
-
-
 class Observations:
     """Collects effects and verdicts of all decisions, in order."""
 
     def __init__(self) -> None:
         self.effects: list[Effect] = []
-        #: The last verdict by loop and key; `count` numbers them.
-        self.standing: dict[tuple[str, Key], Standing] = {}
+        #: The last verdict by loop and key, with its number; `count` of them there have been.
+        self.standing: dict[tuple[str, Key], tuple[int, Verdict]] = {}
         self.count = 0
         #: What went wrong beside what the rules say: mistakes of ours, limits that were reached.
         self.troubles: list[str] = []
@@ -50,20 +42,20 @@ class Observations:
 
     def take(self, decision: Decision) -> None:
         """One decision of the engine."""
-        self.effects += sorted(_effects_of(decision), key=lambda effect: effect.time_ms)
+        if decision.changes or decision.emitted or decision.actions:
+            self.effects += sorted(_effects_of(decision), key=lambda effect: effect.time_ms)
         for verdict in decision.verdicts:
-            self.standing[verdict.loop, verdict.key] = Standing(verdict, self.count)
+            self.standing[verdict.loop, verdict.key] = self.count, verdict
             self.count += 1
-        self.troubles += [_failure(one) for one in decision.failures]
-        self.troubles += [_undelivered(one) for one in decision.undelivered]
-        self.troubles += [_switched(one) for one in decision.switched_off]
+        if decision.failures or decision.undelivered or decision.switched_off:
+            self.troubles += _troubles_of(decision)
         for watch in self.watchers:
             watch(decision)
 
     def verdicts_since(self, mark: int) -> list[Verdict]:
         """The last verdicts, of those loops and keys that were looked at since then; if none was, of all."""
-        recent = [one.verdict for one in self.standing.values() if one.at >= mark]
-        found = recent or [one.verdict for one in self.standing.values()]
+        recent = [verdict for number, verdict in self.standing.values() if number >= mark]
+        found = recent or [verdict for _, verdict in self.standing.values()]
         return sorted(found, key=lambda verdict: (verdict.loop, str(verdict.key)))
 
 
@@ -75,6 +67,12 @@ def _effects_of(decision: Decision) -> Iterator[Effect]:
     for action in decision.actions:
         by = action.loop or f"the knob {action.trigger['knob']}"
         yield Effect("do", action.action, action.key, action.arguments, by, action.time_ms)
+
+
+def _troubles_of(decision: Decision) -> Iterator[str]:
+    yield from (_failure(one) for one in decision.failures)
+    yield from (_undelivered(one) for one in decision.undelivered)
+    yield from (_switched(one) for one in decision.switched_off)
 
 
 def _failure(one: StepFailure) -> str:

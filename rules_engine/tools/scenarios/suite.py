@@ -59,6 +59,8 @@ class Suite:
         """
         own = act.span.path
         other = str(Path(own).parent / act.path)
+        if Path(other).suffix != ".loop":
+            raise CannotReload(f"`{other}`: it is no .loop file")
         data, unreadable = read_files([other])
         if unreadable:
             raise CannotReload(f"`{other}`: {unreadable[0].message}")

@@ -73,12 +73,10 @@ class VirtualEngine:
     def advance(self, until_ms: int) -> None:
         """Let time pass; all that is due by then has happened afterwards (L45)."""
         while True:
-            due = [
-                at_ms for at_ms in (self._state.next_due_ms, self._lanes.next_ready_ms()) if at_ms is not None
-            ]
-            if not due or min(due) > until_ms:
+            due_ms = self._next_due_ms()
+            if due_ms is None or due_ms > until_ms:
                 break
-            self.now_ms = max(self.now_ms, min(due))
+            self.now_ms = max(self.now_ms, due_ms)
             if self._state.has_due(self.now_ms):
                 self._row(Kind.TICK, f"{TICK_TYPE}/{self.now_ms}", TICK_TYPE, {})
             self._perform()
@@ -134,6 +132,13 @@ class VirtualEngine:
 
     # ---- deciding ----------------------------------------------------------------------------------
 
+    def _next_due_ms(self) -> int | None:
+        timer_ms = self._state.next_due_ms
+        retry_ms = self._lanes.next_ready_ms() if self._stubs else None
+        if timer_ms is None or retry_ms is None:
+            return retry_ms if timer_ms is None else timer_ms
+        return min(timer_ms, retry_ms)
+
     def _begin(self, old: Plan | None) -> None:
         decision, _ = handover(old, self.plan, self._state, self._seq, self.now_ms, self._swaps)
         self._swaps += 1
@@ -157,7 +162,7 @@ class VirtualEngine:
 
     def _perform(self) -> None:
         """Attempt what is owed and due, one after the other, with all that follows from it."""
-        while claims := self._lanes.claim(None, 1, _LEASE_MS, self.now_ms):
+        while self._stubs and (claims := self._lanes.claim(None, 1, _LEASE_MS, self.now_ms)):
             self._attempt(claims[0])
 
     def _attempt(self, claim: Claim) -> None:

@@ -29,14 +29,20 @@ knob mode in "low" | "normal" = "normal" drives Drive.mode
 """
 
 
-def rules_of(text: str) -> RuleSet:
-    rules = check_texts({"case.loop": PRELUDE + text})
-    assert [f.message for f in rules.diagnostics if f.severity is Severity.ERROR] == []
-    return rules
+@pytest.fixture
+def rules_of():
+    """The rule set of a text of loops and tests."""
+
+    def rules_of(text: str) -> RuleSet:
+        rules = check_texts({"case.loop": PRELUDE + text})
+        assert [f.message for f in rules.diagnostics if f.severity is Severity.ERROR] == []
+        return rules
+
+    return rules_of
 
 
 @pytest.fixture
-def run():
+def run(rules_of):
     """The outcome of the one test of a text that has loops and tests."""
 
     def run(text: str, seen: Observations | None = None) -> ScenarioResult:
