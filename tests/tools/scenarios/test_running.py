@@ -230,7 +230,7 @@ def test_l46_a_duplicate_is_told(run):
 
 def test_l43_an_event_that_no_loop_of_the_test_hears_is_told(run):
     [failure] = run(ECHO + 'test "x" { at 0m send B { k: "a" } expect emit OUT }').failures
-    assert failure.notes == ("no loop of this test hears `B`",)
+    assert failure.notes == ("no loop that this test runs hears `B`",)
 
 
 ACTS = """loop acts on A per k do H.act(k, x) retry 2 every 1m timeout 5s do H.other(k) timeout 5s
