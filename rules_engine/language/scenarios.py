@@ -153,7 +153,7 @@ class _Checker:
                 payload = self._payloads(whole=False).fields(name, event, act.payload or ())
                 return None if event is None else program.ExpectEmit(act.span, event, payload)
             case syntax.ExpectDo(action=name):
-                action = names.action(name)
+                action = self._action(name)
                 arguments = self._payloads(whole=False).arguments(name, action, act.arguments or ())
                 return None if action is None else program.ExpectDo(act.span, action, arguments)
             case syntax.ExpectNothing(because=because):
@@ -170,11 +170,15 @@ class _Checker:
         return Payloads(self._typer, Knowledge(), whole=whole)
 
     def _stub(self, act: syntax.Stub) -> program.Act | None:
-        action = self._names.action(act.action)
+        action = self._action(act.action)
         if act.times is not None and act.times < 1:
             message, advice = "this stub never fails", "write `fails 1 times`, or `fails` for always"
             self._names.findings.add(BAD_COUNT.at(act.span, message, help=advice))
         return None if action is None else program.Stub(act.span, action, act.times)
+
+    def _action(self, name: syntax.Name) -> program.ActionDecl | None:
+        """A test alone makes no use of an action, nor below of a knob."""
+        return self._names.actions.get(name.text) or self._names.action(name)
 
     # ---- knobs -------------------------------------------------------------------------------------
 

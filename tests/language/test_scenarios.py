@@ -154,8 +154,8 @@ def test_a_test_with_a_mistake_is_left_out_and_the_others_stay() -> None:
 
 
 def test_what_a_test_names_is_not_used_or_produced_by_it() -> None:
-    program, _ = findings_of(case(SEND, "expect emit A { score: 1 } expect set rate"))
-    assert not {"event heard", "event emitted", "knob set", "knob read"} & set(program.mentions)
+    program, _ = findings_of(case(SEND, "expect emit A expect set rate expect do H.stop"))
+    assert not {"event heard", "event emitted", "knob set", "knob read", "action"} & set(program.mentions)
 
 
 def test_a_payload_is_by_the_fields_own_names() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rules_engine.compiler import constant
+from rules_engine.engine.control import ControlRefused
 from rules_engine.engine.decision import Verdict
 from rules_engine.engine.plan import Plan
 from rules_engine.engine.runtime import runtime_of
@@ -125,8 +126,8 @@ class _Run:
                 return self._expect(act)
             case p.Send():
                 self._send(act)
-            case p.Given(knob=knob, key=key, value=value):
-                self._engine.give(knob.name, tuple(constant(part) for part in key), constant(value))
+            case p.Given():
+                self._give(act)
             case p.Stub(action=action, times=times):
                 self._engine.stub(action.name, times)
             case p.Restart():
@@ -151,6 +152,13 @@ class _Run:
             )
         elif name not in runtime_of(self._engine.plan).hearers:
             self._notes.append(f"no loop that this test runs hears `{name}`")
+
+    def _give(self, act: p.Given) -> None:
+        key = tuple(constant(part) for part in act.key)
+        try:
+            self._engine.give(act.knob.name, key, constant(act.value))
+        except ControlRefused as refused:
+            raise _Stopped(Failure(act.span, str(refused))) from None
 
     def _reload(self, act: p.Reload) -> None:
         try:

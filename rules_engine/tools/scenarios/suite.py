@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from rules_engine.engine.plan import LoopPlan, Plan
+from rules_engine.engine.plan import Plan
 from rules_engine.language import program as p
 from rules_engine.language.diagnostics import Diagnostic, Severity
 from rules_engine.pipeline import RuleSet, check_files, read_files
@@ -37,10 +37,6 @@ class Suite:
     def run(self, scenario: p.Scenario, seen: Observations | None = None) -> ScenarioResult:
         """Carry one test out; `seen` collects what happens in it."""
         return run_scenario(scenario, self._setting(scenario.path), seen)
-
-    def loops(self, path: str) -> tuple[LoopPlan, ...]:
-        """The loops that tests of this file run: its own, or all where it has none."""
-        return _of_file(self._plan, self._program, path).loops
 
     def _setting(self, path: str) -> Setting:
         setting = self._settings.get(path)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from rules_engine.daemon.attempts import after_attempt
 from rules_engine.engine import knobs
+from rules_engine.engine.control import apply_control
 from rules_engine.engine.decision import CellId, Decision
 from rules_engine.engine.handover import handover
 from rules_engine.engine.plan import Key, Plan
@@ -102,7 +103,12 @@ class VirtualEngine:
         return None
 
     def give(self, knob: str, key: Key, value: Any) -> None:
-        """A knob has this value already: nothing is driven and no loop hears of it."""
+        """A knob has this value already: nothing is driven and no loop hears of it.
+
+        Raises `ControlRefused` for what the rules do not have, which a reload may bring about.
+        """
+        asked = {"knob": knob, "key": list(key), "value": value}
+        apply_control(self.plan, self._state, "knob", asked, self._seq, self.now_ms)  # to be refused, if so
         scope = f"knob:{knob}"
         plan = runtime_of(self.plan).knobs[scope]
         cell = knobs.override(plan, self._state.get(scope, key), value, self.now_ms, None)

@@ -111,6 +111,7 @@ def test_l44_what_fits_and_lay_before_the_last_step_is_told(run):
         ("loop x on A per k when x > 5 emit OUT { k }", "", "condition"),
         ("loop x on A per k when d > 5m emit OUT { k }", "", "unknown"),
         (HELD, "", "hold"),
+        ("loop x on A per k gather 5m emit OUT { k }", "", "gather"),
         (LATCH, 'send A { k: "a", x: 3 } expect set rate at 1m', "active"),
         (f"{ECHO} cooldown 1h", 'send A { k: "a", x: 3 } expect emit OUT at 1m', "cooldown"),
         (f"{ECHO} limit 1 per 1h", 'send A { k: "a", x: 3 } expect emit OUT at 1m', "limit"),

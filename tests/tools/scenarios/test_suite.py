@@ -95,3 +95,15 @@ def test_a_reload_that_cannot_be_is_an_error_of_the_test(of_folder, path, told):
     [result] = of_folder(**files)
     assert result.outcome == "error"
     assert told in result.failures[0].message
+
+
+def test_what_is_given_must_be_there_after_a_reload(of_folder):
+    knob = "knob rate per k in 0..1 = 1"
+    text = f'{knob} {HELD} test "x" {{ at 0m reload "../next/held.loop" given rate["a"] = 0 expect nothing }}'
+    for new, told in [
+        (HELD, "there is no knob `rate`"),
+        (f"{HELD} {knob.replace('0..1', '1..2')}", "lies in 1..2"),
+    ]:
+        [result] = of_folder(rules__events=EVENTS, rules__held=text, next__held=new)
+        assert result.outcome == "error"
+        assert told in result.failures[0].message
