@@ -55,6 +55,10 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("COORDINATOR_CROSS_PROCESS_POLL_INTERVAL", "poll_interval_secs"),
     )
     payload_check: Literal["warn", "strict", "off"] = "warn"
+    #: Events that may go unheard, or never come; `*` stands for anything.
+    allowed_orphans: tuple[str, ...] = ()
+    #: Who must listen to what, for `status` to say who does not.
+    expected_listeners: dict[str, tuple[str, ...]] = {}
 
     batch_rows: int = Field(256, ge=1, le=10_000)
     action_timeout_ms: int = Field(60_000, ge=1)

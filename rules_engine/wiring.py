@@ -84,14 +84,14 @@ def make_worker(
     return Worker(store, find_handlers(handlers), performer or Performer(), _dispatch_limits(chosen))
 
 
-def serve_http(address: str, store: Store, service: Service) -> StatusServer:
+def serve_http(address: str, chosen: Settings, store: Store, service: Service) -> StatusServer:
     """Serve how the daemon is at `host:port`. Raises `ValueError` if that is no address to be had."""
     return StatusServer(
         address,
         {
             "/health": lambda: json_page(service.health(), ok=service.health()["ok"]),
-            "/status": lambda: json_page(status(store)),
-            "/metrics": lambda: metrics_page(status(store), service.health()),
+            "/status": lambda: json_page(status(store, chosen)),
+            "/metrics": lambda: metrics_page(status(store, chosen), service.health()),
         },
     )
 

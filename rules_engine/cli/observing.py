@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rules_engine.cli.options import AsFormat, Db, Since, Until, moment_ms, nearest, open_existing
+from rules_engine.cli.options import (
+    AsFormat,
+    Db,
+    Since,
+    Until,
+    moment_ms,
+    nearest,
+    open_existing,
+    read_settings,
+)
 from rules_engine.cli.output import CommandError, Format, console, json_line, note, print_json, say
 
 if TYPE_CHECKING:
@@ -166,7 +175,7 @@ def status(format: AsFormat = Format.text, db: Db = None) -> None:
     from rules_engine.tools import status as statuses
 
     store = open_existing(db)
-    document = statuses.status(store)
+    document = statuses.status(store, read_settings(db=db))
     if format is Format.json:
         print_json(document)
         return

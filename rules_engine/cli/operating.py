@@ -85,7 +85,7 @@ def _daemon(chosen: Settings, store: Store, handlers: list[str], *, once: bool, 
         raise CommandError(str(running), "stop it first, or name another database with --db") from None
     server = None
     try:
-        server = serve_http(http, store, service) if http else None
+        server = serve_http(http, chosen, store, service) if http else None
         if server is not None:
             log.info("watched", http=server.address)
         log.info("running", db=str(chosen.db), rules=" ".join(map(str, chosen.rules)), **service.summary())

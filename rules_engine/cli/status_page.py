@@ -28,6 +28,7 @@ def print_status(console: Console, document: dict[str, Any], db: Path) -> None:
     _knobs(console, document["knobs"], moved)
     _readers(console, document)
     _actions(line, document)
+    _delivery(line, document["delivery"])
 
 
 def _head(line: Any, document: dict[str, Any], db: Path) -> None:
@@ -115,6 +116,31 @@ def _actions(line: Any, document: dict[str, Any]) -> None:
         line("", f"{others} other dead letter{'s' * (others != 1)}", "red")
     if document["dead_letters"]:
         line("", "see them with `rules-engine dead-letters list`")
+
+
+def _delivery(line: Any, report: dict[str, Any]) -> None:
+    """What does not reach anybody, and what goes wrong on the way; one line for each kind of it."""
+    kinds = [
+        ("not heard by anybody", report["emitted_never_heard"]),
+        ("heard and never emitted", report["heard_never_emitted"]),
+        ("not an event", [f"{one['name']} ({one['count']})" for one in report["unknown_names"]]),
+        ("does not listen", [f"{one['listener']} to {one['event']}" for one in report["missing_listeners"]]),
+        (
+            "unfit payload",
+            [f"{one['event']}: {one['finding']} ({one['count']})" for one in report["payload_findings"]],
+        ),
+        ("slow", [f"{one['handler']} ({one['mean_ms']:.0f} ms)" for one in report["slow"]]),
+        ("blocks its loop", sorted({one["handler"] for one in report["slow_inline"]})),
+        ("fails", [f"{one['handler']} ({one['errors']} of {one['calls']})" for one in report["errors"]]),
+    ]
+    label = "delivery"
+    for what, found in kinds:
+        if found:
+            rest = f" and {len(found) - _MAX_FINDINGS} more" if len(found) > _MAX_FINDINGS else ""
+            line(label, f"{what}: {', '.join(found[:_MAX_FINDINGS])}{rest}", "yellow")
+            label = ""
+    if report["hear_everything"]:
+        line(label, f"hears everything: {', '.join(report['hear_everything'][:_MAX_FINDINGS])}")
 
 
 def _bytes(count: int) -> str:

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from rules_engine.engine.plan import KnobPlan, StepPlan
+from rules_engine.engine.plan import DoPlan, KnobPlan, LoopPlan, Plan, SetPlan, StepPlan
+from rules_engine.events.delivery import PREFIX, empty_record
 from rules_engine.language.diagnostics import Severity
 
 if TYPE_CHECKING:  # those who only read facts must not wait for the parser
@@ -24,6 +25,8 @@ if TYPE_CHECKING:  # those who only read facts must not wait for the parser
 DAEMON: Final = "daemon"
 #: The rule set that decides: hash, loops, knobs, actions, the user's own events.
 RULES: Final = "rules"
+#: How the rules listen, beside the records of other processes.
+PRESENT: Final = f"{PREFIX}rules"
 #: The last attempt to reload, and what was wrong with it.
 LAST_RELOAD: Final = "last_reload"
 #: Counters and troubles of the daemon.
@@ -57,6 +60,36 @@ def rules_fact(rules: RuleSet, time_ms: int) -> dict[str, Any]:
         "knobs": {name: asdict(knob) for name, knob in rules.plan.knobs.items()},
         "actions": {action.name: list(action.parameters) for action in rules.program.actions.values()},
     }
+
+
+def listening_record(plan: Plan, now_ms: int) -> dict[str, Any]:
+    """How the rules listen, in the shape in which other processes tell of theirs.
+
+    What a loop does or drives hears the loop's events: `SelfplayScheduler` is wired when a loop acts on it.
+    """
+    heard: dict[str, set[str]] = {"rules": {*plan.by_event, *plan.fed_by_event}}
+    for name, loops in plan.by_event.items():
+        for owner in {owner for loop in loops if loop.mode == "live" for owner in _acts_on(loop, plan)}:
+            heard.setdefault(owner, set()).add(name)
+    listeners = [
+        {
+            "handler": "rules" if owner == "rules" else f"rules, for {owner}",
+            "of": [owner],
+            "events": sorted(events),
+            "durable": "rules",
+            "stats": None,
+        }
+        for owner, events in sorted(heard.items())
+    ]
+    return empty_record("rules", now_ms) | {"listeners": listeners}
+
+
+def _acts_on(loop: LoopPlan, plan: Plan) -> set[str]:
+    """The owners of all actions that a loop's effects ask for or drive."""
+    effects = [*loop.effects, *loop.cleared, *loop.failed, *(e for a in loop.after for e in a.effects)]
+    actions = {effect.action for effect in effects if isinstance(effect, DoPlan)}
+    actions |= {plan.knobs[effect.knob].drives or "" for effect in effects if isinstance(effect, SetPlan)}
+    return {action.partition(".")[0] for action in actions if action}
 
 
 def knob_plan(fact: Mapping[str, Any]) -> KnobPlan:

@@ -236,6 +236,9 @@ class Service:
                 log.error("handler does not fit the rules", problem=problem)
             self._store.put_fact(facts.RULES, facts.rules_fact(reload.rules, self._store.now_ms()))
             self._store.put_fact(DECLARED_EVENTS, declared_events(reload.rules.program))
+            if reload.rules.plan is not None:
+                record = facts.listening_record(reload.rules.plan, self._store.now_ms())
+                self._store.put_fact(facts.PRESENT, record)
         self._store.put_fact(facts.LAST_RELOAD, facts.reload_fact(reload, self._store.now_ms()))
 
     def reload(self) -> None:

@@ -56,6 +56,7 @@ __all__ = [
     "UnifiedEventRouter",
     "UnknownEventType",
     "configure",
+    "delivery_report",
     "emit",
     "get_coordinator_stats",
     "get_event_bus",
@@ -73,6 +74,7 @@ __all__ = [
     "subscribe_many",
     "unsubscribe",
     "validate_event_flow",
+    "validate_event_wiring",
 ]
 
 #: Other names of the same things.
@@ -127,6 +129,16 @@ def has_subscribers(event_type: object) -> bool:
 def validate_event_flow() -> dict[str, Any]:
     """Health and delivery of this process: `healthy` with `issues`."""
     return get_router().validate_event_flow()
+
+
+def delivery_report() -> dict[str, Any]:
+    """Orphans, dead subscriptions, unknown names and more; see `UnifiedEventRouter.delivery_report`."""
+    return get_router().delivery_report()
+
+
+def validate_event_wiring() -> list[dict[str, str]]:
+    """Who does not listen to what it should; see `UnifiedEventRouter.validate_event_wiring`."""
+    return get_router().validate_event_wiring()
 
 
 def get_event_stats() -> dict[str, Any]:

@@ -68,6 +68,7 @@ class Feed:
         dispatch: Callable[[Item], None],
         record: Callable[[Item], None],
         poll_interval_s: float,
+        on_turn: Callable[[], None] = lambda: None,
     ) -> None:
         #: Held while rows are handed out; a subscription takes it to begin at a clear position.
         self.lock = threading.RLock()
@@ -79,6 +80,7 @@ class Feed:
         self._dispatch = dispatch
         self._record = record  # called for each event, also for own ones while nobody listens
         self._poll_interval_s = poll_interval_s
+        self._on_turn = on_turn  # called by the tail after each look
         self._expected: dict[str, Publication] = {}
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
@@ -196,6 +198,7 @@ class Feed:
                 self._closed.wait(wait_s)
             if not self._closed.is_set():
                 self.catch_up()
+                self._on_turn()
 
 
 def _row(publication: Publication, at: Stored) -> Row:

@@ -7,6 +7,7 @@ as the one canonical name, upper case, under which the event lies in the log.
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import cache
@@ -16,6 +17,8 @@ from rules_engine.events.errors import UnknownEventType
 
 #: So many different spellings are remembered; more are looked up anew each time.
 _REMEMBERED_SPELLINGS = 10_000
+#: And so many different names that do not exist.
+_REMEMBERED_MISTAKES = 1_000
 
 
 class Vocabulary:
@@ -29,6 +32,8 @@ class Vocabulary:
         self._names = frozenset(names)
         self._aliases = dict(aliases)
         self._known: dict[str, str] = {}
+        #: Names that somebody used and that do not exist, with how often.
+        self.unknown: Counter[str] = Counter()
         self._remember()
 
     @property
@@ -66,6 +71,8 @@ class Vocabulary:
             name = self.find(text)
         if name is None:
             if not allow_unknown:
+                if text in self.unknown or len(self.unknown) < _REMEMBERED_MISTAKES:
+                    self.unknown[text[:200]] += 1
                 raise UnknownEventType(self._complaint(text))
             name = _upper(text)
             if not name.replace("_", "").replace(".", "").isalnum():

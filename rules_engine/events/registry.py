@@ -114,6 +114,10 @@ class Registry:
             else:
                 self._readers = {**self._readers, name: frozenset(types)}
 
+    def readers(self) -> dict[str, frozenset[str]]:
+        """Who reads from the log itself, and what."""
+        return self._readers
+
     def heard(self) -> set[str]:
         """All events that somebody here listens to by name."""
         heard: set[str] = set()

@@ -18,14 +18,17 @@ from rules_engine.config import Settings, settings
 from rules_engine.event import Event
 from rules_engine.events import leftovers, reports
 from rules_engine.events.declared import DECLARED_EVENTS, declare_on
+from rules_engine.events.delivery import Wishes
 from rules_engine.events.deprecation import warn_once
 from rules_engine.events.event_forms import StageEvent, stage_types
+from rules_engine.events.expected import DAEMON_SUBSCRIPTIONS
 from rules_engine.events.feed import Feed
 from rules_engine.events.handler_call import DEFAULT_TIMEOUT_S, Callback
 from rules_engine.events.lazy_store import LazyStore
 from rules_engine.events.letters import LetterBox
 from rules_engine.events.name_resolution import Vocabulary, shipped_vocabulary
 from rules_engine.events.payload_check import EventSchema, shipped_catalogue, shipped_schema
+from rules_engine.events.presence import Presence
 from rules_engine.events.publication import Publication
 from rules_engine.events.publisher import Publisher, PublishOptions
 from rules_engine.events.registry import Listener, Registry
@@ -76,11 +79,18 @@ class UnifiedEventRouter:
         self.workers = Workers()
         self.watch = Watch(lambda name, stack: self.statistics.slow_inline.append((name, stack)))
         self.letters = LetterBox(self.store, self.workers.submit)
+        self.presence = Presence(
+            self.store, self.registry, self.statistics, self.vocabulary.unknown, self.workers.submit
+        )
         self._subscriber = Subscriber(
             self.store, self.registry, self.statistics, self.workers, self.watch, self.letters
         )
         self.feed = self._subscriber.feed = Feed(
-            self.store, self._subscriber.dispatch, self.statistics.remember, self.settings.poll_interval_secs
+            self.store,
+            self._subscriber.dispatch,
+            self.statistics.remember,
+            self.settings.poll_interval_secs,
+            self.presence.keep,
         )
         self.writer = Writer(self.store, self.feed)
         self._publisher = Publisher(
@@ -242,9 +252,28 @@ class UnifiedEventRouter:
         """`healthy` or `degraded`, with the reasons."""
         return reports.health(self.writer, self.feed, self.letters)
 
+    def expect(self, listener: str, event_types: Iterable[object] | None = None) -> None:
+        """Declare who must listen to what: a class, module or durable name, and its events.
+
+        Without events: the row of that name in `expected.DAEMON_SUBSCRIPTIONS`; `KeyError` if it has none.
+        """
+        events = DAEMON_SUBSCRIPTIONS[listener] if event_types is None else self._types(list(event_types))
+        self.presence.expects[listener] = tuple(sorted(events or ()))
+
     def delivery_report(self) -> dict[str, Any]:
-        """What is emitted and never heard, heard and never emitted, slow, failing, in this process."""
-        return reports.delivery(self.statistics, self.registry)
+        """What is emitted and never heard, heard and never emitted, unknown, unfit, missing, slow, failing.
+
+        Over all processes that share the store, the rules included. Lists are bounded, the worst first.
+        """
+        wishes = Wishes(self.settings.allowed_orphans, self.settings.expected_listeners)
+        return reports.delivery(self.store, self.presence, self.statistics, wishes)
+
+    def validate_event_wiring(self) -> list[dict[str, str]]:
+        """Who does not listen to what it should, once all is wired. Each is logged as an error."""
+        missing: list[dict[str, str]] = self.delivery_report()["missing_listeners"]
+        for one in missing:
+            log.error("%s is expected to listen to %s and does not", one["listener"], one["event"])
+        return missing
 
     def validate_event_flow(self) -> dict[str, Any]:
         """Health and the delivery report in the older shape: `healthy` with `issues`."""
@@ -267,6 +296,8 @@ class UnifiedEventRouter:
     def leave(self, timeout: float = EXIT_FLUSH_S) -> None:
         """Flush, and leave what could not be stored to the next opener of the database."""
         self.flush(timeout)
+        if not self.writer.degraded:
+            self.presence.leave()
         waiting = self.writer.spool.waiting()
         if not waiting:
             return

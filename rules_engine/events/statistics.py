@@ -1,11 +1,10 @@
-"""Counts, recent events and the delivery report: bounded, public, and cheap to keep."""
+"""Counts and recent events of one router: bounded, public, and cheap to keep."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +15,7 @@ HISTORY_EVENTS = 1_000
 HISTORY_BYTES = 16 * 1024 * 1024
 #: Names counted one by one; what comes after them is counted together.
 COUNTED_NAMES = 5_000
-#: A handler that takes longer on average than this is reported as slow.
-SLOW_MEAN_S = 1.0
-#: An event nobody hears is reported from this many on: the first may come before its listener starts.
-ORPHAN_AFTER = 5
+OTHERS = "(others)"
 
 
 @dataclass(slots=True)
@@ -133,27 +129,6 @@ class Statistics:
         self.gone.clear()
         self.slow_inline.clear()
 
-    def delivery_report(self, heard: Iterable[str], handlers: list[HandlerStats]) -> dict[str, Any]:
-        """Who is talked to and does not listen, who listens and is not talked to, who is slow or fails."""
-        heard = set(heard)
-        return {
-            "emitted_never_heard": sorted(
-                name for name, count in self.unheard.items() if count >= ORPHAN_AFTER and name not in heard
-            ),
-            "heard_never_emitted": sorted(heard - set(self.seen) - set(self.published)),
-            "slow": [
-                stats.as_dict()
-                for stats in handlers
-                if stats.calls and stats.total_s / stats.calls > SLOW_MEAN_S
-            ],
-            "slow_inline": [{"handler": name, "stack": stack} for name, stack in self.slow_inline],
-            "errors": [stats.as_dict() for stats in handlers if stats.errors],
-            "payload_findings": [
-                {"event": name, "finding": finding, "count": count}
-                for (name, finding), count in self.payload_findings.most_common(100)
-            ],
-        }
-
     def _count(self, counter: Counter[str], name: str) -> None:
         with self._lock:
-            counter[name if name in counter or len(counter) < COUNTED_NAMES else "(others)"] += 1
+            counter[name if name in counter or len(counter) < COUNTED_NAMES else OTHERS] += 1

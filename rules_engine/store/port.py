@@ -318,6 +318,9 @@ class Store(Protocol):
         `StoreError` if `after` is beyond the end of the log: it was replaced by an older copy (R20).
         """
 
+    def type_counts(self, rows: int) -> dict[str, int]:
+        """How many events of each type the newest `rows` rows hold, ticks and outcomes left out."""
+
     def seek(self, time_ms: int) -> int:
         """The seq of the last row with a time before `time_ms`; 0 if no row is that old."""
 
@@ -453,10 +456,13 @@ class Store(Protocol):
         """The last verdict of a loop for a key."""
 
     def put_fact(self, name: str, value: Any) -> None:
-        """Keep a small JSON value by name (last reload, health); not part of any decision."""
+        """Keep a small JSON value by name (last reload, health), for no decision; None: forget it."""
 
     def fact(self, name: str) -> Any:
         """The value of that name, None if there is none."""
+
+    def facts(self, prefix: str) -> dict[str, Any]:
+        """All values whose name begins like this, in order of name."""
 
     def prune(self, limits: Limits, budget: int) -> int:
         """Delete up to `budget` rows that are past a limit; how many. Call again while it is `budget`.

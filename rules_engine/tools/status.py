@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from rules_engine.config import Settings
 from rules_engine.daemon import facts
+from rules_engine.events.delivery import Wishes, delivery_report
 from rules_engine.store.port import Store
 from rules_engine.tools.knobs import Knobs, knob_record
 from rules_engine.tools.records import time_text
@@ -16,8 +18,11 @@ RULES_ROLE = "rules"
 _LOOKED_AT = 1_000
 
 
-def status(store: Store) -> dict[str, Any]:
-    """Daemon, rules, log, readers, actions, knobs, last reload, as JSON."""
+def status(store: Store, chosen: Settings) -> dict[str, Any]:
+    """Daemon, rules, log, readers, delivery, actions, knobs, last reload, as JSON.
+
+    The settings say which orphans are meant, and who must listen.
+    """
     info = store.info()
     counts = store.action_counts()
     readers = [
@@ -37,6 +42,7 @@ def status(store: Store) -> dict[str, Any]:
             "limits": list(info.limits),
         },
         "readers": readers,
+        "delivery": delivery_report(store, Wishes(chosen.allowed_orphans, chosen.expected_listeners)),
         "waiting": dict(Counter(action.action for action in store.owed(_LOOKED_AT))),
         "actions": {"owed": counts.owed, "claimed": counts.claimed, "dead": counts.dead},
         "knobs": knob_records(Knobs(store=store)),

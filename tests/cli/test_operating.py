@@ -248,6 +248,30 @@ def test_status_for_people(command, drained):
     assert "1 dead" in page
 
 
+def test_lesson_40_status_tells_of_orphans_dead_subscriptions_and_unfit_payloads(command, drained, here):
+    drained(("a", 12))
+    for n in range(5):
+        assert command("publish", "TASK_COMPLETED", f"n={n}", "task_id=7").code == 0
+    command("publish", "READNG", "value=1")
+    delivery = command("status", "--format", "json").json["delivery"]
+    assert delivery["emitted_never_heard"] == ["TASK_COMPLETED"]
+    assert delivery["missing_listeners"] == []
+    assert delivery["heard_never_emitted"] == ["PRESSURE_ALARM"]
+    assert delivery["unknown_names"] == [{"name": "READNG", "count": 1}]
+    page = command("status").out
+    assert "not heard by anybody: TASK_COMPLETED" in page
+    assert "not an event: READNG (1)" in page
+    (here / "rules-engine.toml").write_text(
+        'allowed_orphans = ["TASK_*", "PRESSURE_ALARM"]\n'
+        '[expected_listeners]\nValve = ["READING", "HOST_ONLINE"]\n'
+    )
+    delivery = command("status", "--format", "json").json["delivery"]
+    assert (delivery["emitted_never_heard"], delivery["heard_never_emitted"]) == ([], [])
+    assert delivery["allowed"] == ["TASK_COMPLETED", "PRESSURE_ALARM"]
+    assert delivery["missing_listeners"] == [{"listener": "Valve", "event": "HOST_ONLINE"}]
+    assert "does not listen: Valve to HOST_ONLINE" in command("status").out
+
+
 def test_dead_letters_are_listed_shown_retried_and_dropped(command, drained, here):
     drained(("broken", 12), ("broken", 13))
     letters = command("dead-letters", "list", "--format", "json").json["letters"]

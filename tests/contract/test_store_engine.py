@@ -271,6 +271,19 @@ def test_facts_are_replaced(world: World) -> None:
     assert world.store.fact("other") is None
 
 
+def test_facts_are_found_by_prefix_and_forgotten(world: World) -> None:
+    for name in ("present:b", "present:a", "presents", "other"):
+        world.store.put_fact(name, {"name": name})
+    assert list(world.store.facts("present:").items()) == [
+        ("present:a", {"name": "present:a"}),
+        ("present:b", {"name": "present:b"}),
+    ]
+    assert world.store.facts("nothing") == {}
+    world.store.put_fact("present:a", None)
+    assert list(world.store.facts("present:")) == ["present:b"]
+    assert world.store.fact("present:a") is None
+
+
 def test_info_tells_where_the_log_is(world: World) -> None:
     world.append("a", "b")
     info = world.store.info()

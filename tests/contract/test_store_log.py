@@ -313,3 +313,15 @@ def test_publishers_are_refused_only_while_a_pinned_reader_keeps_a_full_log(worl
     world.append("f")
     assert world.store.prune(Limits(log_rows=4), 100) == 2
     assert world.store.info().limits == ()
+
+
+def test_types_are_counted_among_the_newest_rows_without_ticks(world: World) -> None:
+    assert world.store.type_counts(10) == {}
+    world.append("a", "b", type="HOT")
+    world.append("c", type="COLD")
+    lease = world.lease()
+    assert world.store.tick(lease, world.advance(1_000)) == 4
+    assert world.store.type_counts(4) == {"COLD": 1, "HOT": 2}
+    assert world.store.type_counts(3) == {"COLD": 1, "HOT": 1}
+    assert world.store.type_counts(2) == {"COLD": 1}
+    assert world.store.type_counts(1) == {}

@@ -105,12 +105,22 @@ class MemoryStore(MemoryState):
     def put_fact(self, name: str, value: Any) -> None:
         """See `Store.put_fact`."""
         with self._changed:
-            self._facts[name] = encode(value)
+            if value is None:
+                self._facts.pop(name, None)
+            else:
+                self._facts[name] = encode(value)
 
     def fact(self, name: str) -> Any:
         """See `Store.fact`."""
         with self._changed:
             return decode(self._facts.get(name, "null"))
+
+    def facts(self, prefix: str) -> dict[str, Any]:
+        """See `Store.facts`."""
+        with self._changed:
+            return {
+                name: decode(body) for name, body in sorted(self._facts.items()) if name.startswith(prefix)
+            }
 
     # -- housekeeping
 

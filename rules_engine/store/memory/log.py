@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Sequence
 
-from rules_engine.event import Row
+from rules_engine.event import Kind, Row
 from rules_engine.store.dedup import DedupWindow, Seen
 from rules_engine.store.port import (
     Duplicate,
@@ -103,6 +104,13 @@ class MemoryLog:
             )
             gap = Gap(after + 1, self._pruned) if after < self._pruned else None
             return Page(rows, rows[-1].seq if rows else after, gap)
+
+    def type_counts(self, rows: int) -> dict[str, int]:
+        """See `Store.type_counts`."""
+        with self._changed:
+            newest = self._rows[-rows:] if rows else []
+            counts = Counter(e.type for _, _, e in newest if e.kind in (Kind.EVENT, Kind.EMITTED))
+            return dict(sorted(counts.items()))
 
     def seek(self, time_ms: int) -> int:
         """See `Store.seek`."""

@@ -128,6 +128,10 @@ class SqliteStore(SqliteState):
 
     def put_fact(self, name: str, value: Any) -> None:
         """See `Store.put_fact`."""
+        if value is None:
+            forget = "DELETE FROM fact WHERE name = ?"
+            self._database.write(lambda transaction: transaction.sql.execute(forget, (name,)))
+            return
         insert = "INSERT OR REPLACE INTO fact VALUES (?, ?)"
         body = encode(value)
         self._database.write(lambda transaction: transaction.sql.execute(insert, (name, body)))
@@ -137,6 +141,11 @@ class SqliteStore(SqliteState):
         query = "SELECT body FROM fact WHERE name = ?"
         found = self._database.row(query, (name,))
         return None if found is None else decode(found[0])
+
+    def facts(self, prefix: str) -> dict[str, Any]:
+        """See `Store.facts`."""
+        query = "SELECT name, body FROM fact WHERE substr(name, 1, ?) = ? ORDER BY name"
+        return {name: decode(body) for name, body in self._database.rows(query, (len(prefix), prefix))}
 
     # -- housekeeping
 

@@ -165,6 +165,14 @@ class SqliteLog:
         page = self._database.read(lambda sql: _page(sql, after, limit), None)
         return _nothing_after(after, 0) if page is None else page
 
+    def type_counts(self, rows: int) -> dict[str, int]:
+        """See `Store.type_counts`."""
+        query = (
+            "SELECT type, count(*) FROM event WHERE seq > (SELECT coalesce(max(seq), 0) FROM event) - ?"
+            " AND kind IN (?, ?) GROUP BY type ORDER BY type"
+        )
+        return dict(self._database.rows(query, (rows, int(Kind.EVENT), int(Kind.EMITTED))))
+
     def seek(self, time_ms: int) -> int:
         """See `Store.seek`."""
         return self._database.read(lambda sql: _seek(sql, time_ms), 0)
