@@ -94,7 +94,7 @@ async def test_a_body_that_raises_still_ends_the_engine(folder):
     with pytest.raises(KeyError):
         async with Engine(rules=folder / "rules", db=folder / "events.db", watch=False):
             raise KeyError
-    assert not any("rules-engine" in thread.name for thread in threading.enumerate())
+    assert not any(thread.name.startswith("rules-engine ") for thread in threading.enumerate())
 
 
 async def test_serving_performs_what_a_daemon_elsewhere_owes_until_it_is_cancelled(folder):
