@@ -64,7 +64,7 @@ def run_tests(
 
     rules = load(*(paths or read_settings().rules))
     if rules.plan is None or rules.program is None:
-        raise typer.Exit(_refuse(rules, format))
+        raise typer.Exit(_refuse(rules, format, paths or []))
     suite = Suite(rules)
     seen = _coverage_of(rules) if coverage or least is not None else None
     ran = _run(suite, _chosen(suite, only), seen)
@@ -78,7 +78,7 @@ def run_tests(
         raise typer.Exit(FINDINGS)
 
 
-def _refuse(rules: RuleSet, format: Format) -> int:
+def _refuse(rules: RuleSet, format: Format, paths: list[Path]) -> int:
     """The rules do not load: their findings, and the exit code."""
     from rules_engine.cli.rendering import as_object
     from rules_engine.language.diagnostics import Severity
@@ -94,6 +94,8 @@ def _refuse(rules: RuleSet, format: Format) -> int:
         print_errors(rules)
         if not rules.unreadable:
             note("no test was run: the rules have errors")
+        if any(path.is_file() for path in paths):
+            note("for the tests of one file of a larger rule set, give the set and choose with -k FILE")
     return CANNOT if rules.unreadable else FINDINGS
 
 

@@ -102,6 +102,16 @@ def test_rules_with_errors_print_their_findings(tested):
     assert document.json["tests"] == []
 
 
+def test_a_file_alone_that_needs_others_gets_a_hint(tested, command, here):
+    (here / "rules" / "tests.loop").write_text(WRONG)
+    assert tested(TESTS, "rules", "-k", "tests.loop").code == 1
+    result = command("test", "rules/tests.loop")
+    assert result.code == 1
+    assert "give the set and choose with -k" in result.err
+    (here / "rules" / "tests.loop").write_text("loop x on NOPE emit NOPE {}")
+    assert "give the set" not in command("test", "rules").err
+
+
 def test_what_cannot_be_read_is_said(command):
     result = command("test", "nowhere")
     assert result.code == 2
