@@ -60,8 +60,9 @@ def _block(failure: Failure, test: str, known: list[str], sources: Mapping[str, 
     line, column = source.position(failure.span.start) if source else (1, 1)
     width = len(str(line))
     margin = " " * width
+    message = failure.message + (f": {failure.instead}" if failure.instead else "")
     lines = [
-        f"{_tinted('failed', _RED)}{_tinted(f': {printable(test)}: {printable(failure.message)}', _BOLD)}",
+        f"{_tinted('failed', _RED)}{_tinted(f': {printable(test)}: {printable(message)}', _BOLD)}",
         f"{margin}{_tinted('-->', _BLUE)} {printable(failure.span.path)}:{line}:{column}",
     ]
     if source is not None:

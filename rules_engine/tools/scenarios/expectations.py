@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from rules_engine.compiler import constant
@@ -10,39 +11,61 @@ from rules_engine.engine.frame import Frame
 from rules_engine.engine.plan import Plan
 from rules_engine.engine.runtime import runtime_of
 from rules_engine.language import program as p
-from rules_engine.tools.scenarios.observations import Effect
+from rules_engine.tools.scenarios.observations import Effect, Kind
+from rules_engine.tools.scenarios.wording import value_text
 
 #: Numbers that differ by no more are equal (L44).
 TOLERANCE: Final = 1e-9
 
-#: Whether an effect is the one that is meant.
-Wanted = Callable[[Effect], bool]
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an `expect set`, `emit` or `do` asks for. `key` None: any. `read` gives an effect's values."""
+
+    kind: Kind
+    name: str
+    key: list[Any] | None
+    values: Mapping[str, Any]
+    read: Callable[[Effect], Mapping[str, Any]]
+
+    def fits(self, effect: Effect) -> bool:
+        """Whether an effect is the one that is meant."""
+        if not self.is_like(effect) or (self.key is not None and not equal(list(effect.key), self.key)):
+            return False
+        given = self.read(effect) if self.values else {}
+        return all(equal(given.get(name), value) for name, value in self.values.items())
+
+    def is_like(self, effect: Effect) -> bool:
+        """Whether it is the same kind of thing, perhaps with other values."""
+        return effect.kind == self.kind and effect.name == self.name
+
+    def instead(self, effects: Iterable[Effect]) -> str:
+        """How the nearest one among effects differs: `x is 2, not 3`; empty if none is like it."""
+        found = [list(self._differences(effect)) for effect in effects if self.is_like(effect)]
+        return ", ".join(min(found, key=lambda one: len(one))) if found else ""
+
+    def _differences(self, effect: Effect) -> Iterator[str]:
+        if self.key is not None and not equal(list(effect.key), self.key):
+            yield f"key is {value_text(effect.key)}, not {value_text(self.key)}"
+        given = self.read(effect) if self.values else {}
+        for name, value in self.values.items():
+            if not equal(given.get(name), value):
+                yield f"{name} is {value_text(given.get(name))}, not {value_text(value)}"
 
 
 def wanted(expect: p.Expect, plan: Plan) -> Wanted:
-    """What an `expect set`, `emit` or `do` asks for. `plan` tells how the fields of an event are read."""
+    """What an expectation asks for. `plan` tells how the fields of an event are read."""
     match expect:
         case p.ExpectSet():
             key = None if expect.key is None else [constant(part) for part in expect.key]
             values = {} if expect.value is None else {"value": constant(expect.value)}
-            return lambda effect: (
-                effect.kind == "set"
-                and effect.name == expect.knob.name
-                and (key is None or equal(list(effect.key), key))
-                and _holds(effect.values, values)
-            )
+            return Wanted("set", expect.knob.name, key, values, _values)
         case p.ExpectEmit():
             payload = {name: constant(value) for name, value in expect.payload}
-            event = expect.event.name
-            return lambda effect: (
-                effect.kind == "emit" and effect.name == event and _holds(_as_read(effect, plan), payload)
-            )
+            return Wanted("emit", expect.event.name, None, payload, lambda effect: _as_read(effect, plan))
         case p.ExpectDo():
             arguments = {name: constant(value) for name, value in expect.arguments}
-            action = expect.action.name
-            return lambda effect: (
-                effect.kind == "do" and effect.name == action and _holds(effect.values, arguments)
-            )
+            return Wanted("do", expect.action.name, None, arguments, _values)
     raise AssertionError(f"{type(expect).__name__} asks for no effect")
 
 
@@ -59,9 +82,8 @@ def equal(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def _holds(given: Mapping[str, Any], named: Mapping[str, Any]) -> bool:
-    """The fields named are as named; one that is to be unknown is not there."""
-    return all(equal(given.get(name), value) for name, value in named.items())
+def _values(effect: Effect) -> Mapping[str, Any]:
+    return effect.values
 
 
 def _as_read(effect: Effect, plan: Plan) -> dict[str, Any]:
@@ -96,7 +118,7 @@ class Assignment:
         number = len(self._wants)
         self._wants.append(want)
         for index in range(first, len(effects)):
-            if index not in self._owner and want(effects[index]):
+            if index not in self._owner and want.fits(effects[index]):
                 self._owner[index], self._effect[number] = number, index
                 return True
         return self._push(number, effects, first)
@@ -107,7 +129,7 @@ class Assignment:
         waiting = [number]
         for asking in waiting:
             for index in range(first, len(effects)):
-                if index in asked or not self._wants[asking](effects[index]):
+                if index in asked or not self._wants[asking].fits(effects[index]):
                     continue
                 asked[index] = asking
                 owner = self._owner.get(index)

@@ -66,6 +66,7 @@ def _failure(failure: Failure, starts_ms: int, sources: Mapping[str, Source]) ->
         **_place(failure.span, sources),
         "expected": written(failure.span, sources),
         "message": failure.message,
+        "instead": failure.instead,
         "effects": [_effect(effect, starts_ms) for effect in failure.effects],
         "elsewhere": None if elsewhere is None else _effect(elsewhere, starts_ms),
         "reasons": [
@@ -167,7 +168,9 @@ def _case(suite: ET.Element, ran: Ran, sources: Mapping[str, Source]) -> None:
     if not failures:
         return
     kind = "error" if ran.result.outcome == "error" else "failure"
-    message = f"{failures[0].message}: {written(failures[0].span, sources)}"
+    first = failures[0]
+    instead = f" ({first.instead})" if first.instead else ""
+    message = f"{first.message}: {written(first.span, sources)}{instead}"
     text = "\n\n".join("\n".join(failure_lines(one, scenario.starts_ms, sources)) for one in failures)
     ET.SubElement(case, kind, {"message": _xml(message), "type": kind}).text = _xml(text)
 

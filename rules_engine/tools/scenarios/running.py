@@ -8,7 +8,7 @@ and sees the effects of that step too, unless an `expect` has looked at them alr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rules_engine.compiler import constant
@@ -19,7 +19,7 @@ from rules_engine.engine.runtime import runtime_of
 from rules_engine.events.errors import PayloadNotEncodable
 from rules_engine.language import program as p
 from rules_engine.language.source import Span
-from rules_engine.tools.scenarios.expectations import Assignment, Wanted, wanted
+from rules_engine.tools.scenarios.expectations import Assignment, wanted
 from rules_engine.tools.scenarios.observations import Effect, Observations
 from rules_engine.tools.scenarios.virtual_engine import VirtualEngine
 
@@ -32,12 +32,14 @@ class CannotReload(Exception):
 class Failure:
     """An act that did not go as the test says. `message` is one phrase.
 
-    `effects` are those that the expectation could see, `elsewhere` one that fits and lay before; `verdicts`
-    tell why loops did or did not act; `notes` what else may explain it.
+    `instead` tells how the nearest effect differs; `effects` are those that the expectation could see,
+    `elsewhere` is one that fits and lay before; `verdicts` tell why loops did or did not act; `notes` what
+    else may explain it.
     """
 
     span: Span
     message: str
+    instead: str = ""
     effects: tuple[Effect, ...] = ()
     elsewhere: Effect | None = None
     verdicts: tuple[Verdict, ...] = ()
@@ -174,13 +176,12 @@ class _Run:
         effects = self._seen.effects
         if self._assigned.find(want, effects, self._first):
             return None
-        taken = any(want(effect) for effect in effects[self._first :])
-        message = "it happened less often than it is expected" if taken else "it did not happen"
-        return self._failure(expect, message, self._earlier(want))
-
-    def _earlier(self, want: Wanted) -> Effect | None:
-        before = self._seen.effects[: self._first]
-        return next((effect for effect in reversed(before) if want(effect)), None)
+        seen, before = effects[self._first :], effects[: self._first]
+        if any(want.fits(effect) for effect in seen):
+            return self._failure(expect, "it happened less often than it is expected")
+        earlier = next((effect for effect in reversed(before) if want.fits(effect)), None)
+        failure = self._failure(expect, "it did not happen")
+        return replace(failure, instead=want.instead(seen), elsewhere=earlier)
 
     def _expect_nothing(self, expect: p.ExpectNothing) -> Failure | None:
         used = self._assigned.used if expect.left_over else frozenset()
@@ -204,9 +205,10 @@ class _Run:
         self,
         act: p.Act,
         message: str,
-        elsewhere: Effect | None = None,
         effects: list[Effect] | None = None,
     ) -> Failure:
         shown = self._seen.effects[self._first :] if effects is None else effects
         verdicts = self._seen.verdicts_since(self._first_verdict)
-        return Failure(act.span, message, tuple(shown), elsewhere, tuple(verdicts), tuple(self._notes))
+        return Failure(
+            act.span, message, effects=tuple(shown), verdicts=tuple(verdicts), notes=tuple(self._notes)
+        )

@@ -97,6 +97,23 @@ def test_l44_an_expectation_sees_what_happened_since_the_last_step(outcome, step
     assert outcome(ECHO, steps) == told
 
 
+@pytest.mark.parametrize(
+    ("expect", "instead"),
+    [
+        ("expect emit OUT { x: 3 }", "x is 2, not 3"),
+        ('expect emit OUT { k: "b", x: 2, l: [1] }', 'k is "a", not "b", l is unknown, not [1]'),
+        ("expect emit B", ""),
+        ('expect set rate["b"] = 2', 'key is ["z"], not ["b"]'),
+        # of two the nearer one
+        ('expect set rate["a"] = 7', "value is 2, not 7"),
+    ],
+)
+def test_a_failure_says_how_the_nearest_effect_differs(run, expect, instead):
+    loops = f'{ECHO} {SETS} loop also on A per k set rate["z"] = x'
+    [failure] = run(f'{loops} test "x" {{ at 0m send A {{ k: "a", x: 2 }} {expect} }}').failures
+    assert failure.instead == instead
+
+
 def test_l44_what_fits_and_lay_before_the_last_step_is_told(run):
     text = 'test "x" { at 0m send A { k: "a", x: 1 } at 1m send B { k: "a" } expect emit OUT }'
     [failure] = run(ECHO + text).failures
