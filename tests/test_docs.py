@@ -21,6 +21,7 @@ import pytest
 
 from rules_engine.language.diagnostics import Severity
 from rules_engine.pipeline import check_texts
+from rules_engine.tools.scenarios.suite import Suite
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
@@ -65,6 +66,13 @@ def loops_of(page: Path) -> dict[str, str]:
 def test_the_loops_of_a_page_are_one_rule_set_without_errors(page: Path) -> None:
     rules = check_texts(loops_of(page))
     assert [f"{f.span.path}: {f.message}" for f in rules.diagnostics if f.severity is not Severity.INFO] == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if loops_of(page)], ids=lambda page: page.name)
+def test_the_tests_of_a_page_pass(page: Path) -> None:
+    suite = Suite(check_texts(loops_of(page)))
+    results = [suite.run(scenario) for scenario in suite.scenarios]
+    assert [(r.scenario.name, r.failures) for r in results if r.outcome != "passed"] == []
 
 
 @pytest.mark.parametrize("block", blocks("python"), ids=str)

@@ -42,7 +42,8 @@ class Wanted:
     def instead(self, effects: Iterable[Effect]) -> str:
         """How the nearest one among effects differs: `x is 2, not 3`; empty if none is like it."""
         found = [list(self._differences(effect)) for effect in effects if self.is_like(effect)]
-        return ", ".join(min(found, key=lambda one: len(one))) if found else ""
+        nearest: list[str] = min(found, key=len, default=[])
+        return ", ".join(nearest)
 
     def _differences(self, effect: Effect) -> Iterator[str]:
         if self.key is not None and not equal(list(effect.key), self.key):

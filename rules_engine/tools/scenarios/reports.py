@@ -204,6 +204,8 @@ def facts(failure: Failure, starts_ms: int) -> list[str]:
     lines += [f"reason: {verdict_text(verdict, starts_ms)}" for verdict in failure.verdicts[:_MOST]]
     if len(failure.verdicts) > _MOST:
         lines.append(f"reason: and {len(failure.verdicts) - _MOST} more loops and keys")
+    if not failure.verdicts and not failure.notes:
+        lines.append("reason: no loop has looked at anything yet")
     return lines + [f"note: {note}" for note in failure.notes]
 
 

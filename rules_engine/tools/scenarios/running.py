@@ -153,7 +153,7 @@ class _Run:
                 " send another payload, send it later, or declare the event with `dedup off`"
             )
         elif name not in runtime_of(self._engine.plan).hearers:
-            self._notes.append(f"no loop of this test hears `{name}`")
+            self._notes.append(f"no loop that this test runs hears `{name}`")
 
     def _give(self, act: p.Given) -> None:
         key = tuple(constant(part) for part in act.key)

@@ -155,6 +155,13 @@ def test_because_stands_as_long_as_nothing_new_was_judged(outcome):
     assert outcome(HELD, later) == "nothing happened, but not because of `hold`"
 
 
+def test_because_is_about_what_was_judged_since_the_last_step(outcome):
+    held = 'at 0m send A { k: "a", x: 2 } expect nothing because hold'
+    other = 'at 1m send A { k: "b", x: 0 } expect nothing because'
+    assert outcome(HELD, f"{held} {other} condition") == "passed"
+    assert outcome(HELD, f"{held} {other} hold") == "nothing happened, but not because of `hold`"
+
+
 @pytest.mark.parametrize(("at", "told"), [("9m59s999ms", NO), ("10m", "passed"), ("10m1ms", "passed")])
 def test_l45_what_is_due_at_t_has_happened(outcome, at, told):
     assert outcome(HELD, f'at 0m send A {{ k: "a", x: 2 }} at {at} expect emit OUT {{ x: 2 }}') == told
@@ -248,7 +255,7 @@ def test_l46_a_duplicate_is_told(run):
 
 def test_l43_an_event_that_no_loop_of_the_test_hears_is_told(run):
     [failure] = run(ECHO + 'test "x" { at 0m send B { k: "a" } expect emit OUT }').failures
-    assert failure.notes == ("no loop of this test hears `B`",)
+    assert failure.notes == ("no loop that this test runs hears `B`",)
 
 
 ACTS = """loop acts on A per k do H.act(k, x) retry 2 every 1m timeout 5s do H.other(k) timeout 5s
