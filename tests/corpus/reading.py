@@ -97,12 +97,11 @@ def _sets() -> Iterator[RuleTexts]:
     for kind in ("clean", "faulty"):
         for path in sorted((ROOT / kind).iterdir()):
             files = sorted(path.glob("*.loop")) if path.is_dir() else [path]
-            yield _read(
-                f"{kind}/{path.stem}", {file.name: file.read_text(encoding="utf-8") for file in files}
-            )
+            yield read(f"{kind}/{path.stem}", {file.name: file.read_text(encoding="utf-8") for file in files})
 
 
-def _read(name: str, texts: Mapping[str, str]) -> RuleTexts:
+def read(name: str, texts: Mapping[str, str]) -> RuleTexts:
+    """A set, with the marks in its texts. Raises ValueError for a mark that is none."""
     marks: dict[str, dict[str, str]] = {"known miss": {}, "known false alarm": {}}
     expected = []
     for path, text in texts.items():
@@ -129,7 +128,11 @@ def _lines(source: Source, span: Span) -> Iterator[tuple[str, int]]:
 @cache
 def verdict(name: str) -> Verdict:
     """What lint says of a set now."""
-    rules = corpus()[name]
+    return judge(corpus()[name])
+
+
+def judge(rules: RuleTexts) -> Verdict:
+    """What lint says of a set, held against what is expected."""
     checked = check_texts(rules.texts)
 
     def seen(finding: Diagnostic) -> Found:
