@@ -16,6 +16,7 @@ def _record(event: EventDecl) -> dict[str, Any]:
     return {
         "aliases": list(event.aliases),
         "dedup_ms": event.dedup_ms,
+        "key": event.key,
         "required": sorted(
             f.name for f in event.fields.values() if not f.type.optional and f.derived is None
         ),

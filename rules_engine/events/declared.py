@@ -34,6 +34,7 @@ def declare_on(router: Declares, declared: Mapping[str, Mapping[str, Any]]) -> N
             required=frozenset(one["required"]),
             aliases=one["spellings"],
             dedup_ms=one["dedup_ms"],
+            key=one.get("key"),
         )
         for name, one in declared.items()
     }

@@ -64,7 +64,8 @@ class FieldSchema:
 class EventSchema:
     """What an event declares. `dedup_ms`: None the default window, 0 off.
 
-    `derived` names, for each field that is made of others when absent, those others.
+    `derived` names, for each field that is made of others when absent, those others. `key` is the field by
+    which events belong together: an empty text there belongs to nobody.
     """
 
     fields: Mapping[str, FieldSchema] = field(default_factory=dict)
@@ -72,6 +73,7 @@ class EventSchema:
     aliases: Mapping[str, str] = field(default_factory=dict)
     dedup_ms: int | None = None
     derived: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    key: str | None = None
 
     def lacks(self, name: str, folded: Mapping[str, Any]) -> bool:
         """Whether a field is missing in a folded payload, and cannot be derived from what is there."""
@@ -86,6 +88,8 @@ class EventSchema:
         found = [
             (name, "is required and missing") for name in sorted(self.required) if self.lacks(name, folded)
         ]
+        if self.key is not None and folded.get(self.key) == "":
+            found.append((self.key, "is the key and empty"))
         for name, value in folded.items():
             declared = self.fields.get(name)
             if value is not None and declared is not None and (complaint := declared.complaint(value)):
@@ -167,6 +171,7 @@ def schema_from(tables: ModuleType, name: str) -> EventSchema | None:
         aliases=tables.FIELD_ALIASES.get(name, {}),
         dedup_ms=tables.DEDUP_MS.get(name),
         derived=tables.DERIVED_FROM.get(name, {}),
+        key=tables.KEYS.get(name),
     )
 
 

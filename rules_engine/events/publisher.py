@@ -7,9 +7,11 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from rules_engine.config import Settings
 from rules_engine.events.checked_text import checked_text
+from rules_engine.events.deprecation import warn_once
 from rules_engine.events.encoding import encode
 from rules_engine.events.event_forms import read_form
 from rules_engine.events.handler_call import running_loop
@@ -39,6 +41,19 @@ class PublishOptions:
 
 
 _PLAIN = PublishOptions()
+_OPTIONS = frozenset(PublishOptions.__slots__)
+_LEGACY = frozenset(
+    {"route_to_data_bus", "route_to_stage_bus", "route_to_cross_process", "bridge_cross_process"}
+)
+
+
+def options_from(given: dict[str, Any]) -> PublishOptions:
+    """Keywords as they were given to `publish`. `TypeError` for one that there never was."""
+    for name in given.keys() - _OPTIONS:
+        if name not in _LEGACY:
+            raise TypeError(f"publish() has no keyword {name!r}; it takes {', '.join(sorted(_OPTIONS))}")
+        warn_once(f"publish({name}=...)", "publish(), which always reaches everybody")
+    return PublishOptions(**{name: value for name, value in given.items() if name in _OPTIONS})
 
 
 @dataclass(slots=True)

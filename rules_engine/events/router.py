@@ -23,14 +23,15 @@ from rules_engine.events.deprecation import warn_once
 from rules_engine.events.event_forms import StageEvent, stage_types
 from rules_engine.events.expected import DAEMON_SUBSCRIPTIONS
 from rules_engine.events.feed import Feed
-from rules_engine.events.handler_call import DEFAULT_TIMEOUT_S, Callback
+from rules_engine.events.handler_call import DEFAULT_TIMEOUT_S, Callback, running_loop
 from rules_engine.events.lazy_store import LazyStore
 from rules_engine.events.letters import LetterBox
 from rules_engine.events.name_resolution import Vocabulary, shipped_vocabulary
 from rules_engine.events.payload_check import EventSchema, shipped_catalogue, shipped_schema
 from rules_engine.events.presence import Presence
 from rules_engine.events.publication import Publication
-from rules_engine.events.publisher import Publisher, PublishOptions
+from rules_engine.events.publisher import Publisher, options_from
+from rules_engine.events.redelivery import redeliver
 from rules_engine.events.registry import Listener, Registry
 from rules_engine.events.since import Since
 from rules_engine.events.statistics import Statistics
@@ -154,9 +155,7 @@ class UnifiedEventRouter:
         self._begin_use()
         if not options:
             return self._publisher.publish(event_type, payload, source)
-        return self._publisher.publish(
-            event_type, payload, source, PublishOptions(**_without_legacy(options))
-        )
+        return self._publisher.publish(event_type, payload, source, options_from(options))
 
     #: The specification's name for it.
     emit = publish
@@ -279,6 +278,15 @@ class UnifiedEventRouter:
         """Health and the delivery report in the older shape: `healthy` with `issues`."""
         return reports.event_flow(self.get_health_status(), self.delivery_report())
 
+    def retry_dead_letters(self, limit: int = 10) -> dict[str, int]:
+        """Call handlers of this process again for events they failed on, up to `limit`, the newest first.
+
+        Blocks until they are done; `RuntimeError` inside a running loop: there, use `asyncio.to_thread`.
+        """
+        if running_loop() is not None:
+            raise RuntimeError("this waits for handlers: await asyncio.to_thread(router.retry_dead_letters)")
+        return redeliver(self.store(), self.registry, limit)
+
     # -- ending
 
     def flush(self, timeout: float = EXIT_FLUSH_S) -> bool:
@@ -334,17 +342,3 @@ class UnifiedEventRouter:
         self.store = self.store.renew()
         self._set_up()
         return parents
-
-
-_LEGACY = frozenset(
-    {"route_to_data_bus", "route_to_stage_bus", "route_to_cross_process", "bridge_cross_process"}
-)
-_OPTIONS = frozenset(PublishOptions.__slots__)
-
-
-def _without_legacy(options: dict[str, Any]) -> dict[str, Any]:
-    for name in options.keys() - _OPTIONS:
-        if name not in _LEGACY:
-            raise TypeError(f"publish() has no keyword {name!r}; it takes {', '.join(sorted(_OPTIONS))}")
-        warn_once(f"publish({name}=...)", "publish(), which always reaches everybody")
-    return {name: value for name, value in options.items() if name in _OPTIONS}
