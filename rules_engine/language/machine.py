@@ -8,7 +8,7 @@ from typing import Any
 
 from rules_engine.language import syntax as s
 from rules_engine.language.diagnostics import Code, Diagnostic, Severity
-from rules_engine.language.grammar import Production, grammar
+from rules_engine.language.grammar import Action, Production, grammar
 from rules_engine.language.lexer import END, Token
 from rules_engine.language.source import Source, Span
 from rules_engine.language.tree import TreeBuilder
@@ -26,6 +26,9 @@ _DROPPED_WHOLE = frozenset(
         *("set", "emit", "do", "send", "given", "expect", "stub", "restart", "reload"),
     }
 )
+
+
+_CLOSING = frozenset({"RPAR", "RSQB", "RBRACE"})
 
 
 class _Dropped:
@@ -97,14 +100,13 @@ class Machine:
         rows, tokens = self.tables.rows, self.tokens
         states, values, starts, depths = self.states, self.values, self.starts, self.depths
         goal = self.tables.goal[self.entry]
-        follow = structure_words()
         while True:
             token = tokens[self.at]
             row = rows[states[-1]]
-            kind = token.kinds[0]
-            if kind not in row and len(token.kinds) > 1:
-                kind = next((k for k in token.kinds if k in row), kind)
-                if kind == "NAME" and token.kinds[0] in follow and self.begins_structure(self.at):
+            kind: str | None = token.kinds[0]
+            if kind not in row or kind in _CLOSING:
+                kind = self._as_what(token, row)
+                if kind is None:
                     if not recover():
                         return None
                     continue
@@ -129,6 +131,16 @@ class Machine:
                     self.end = token.end
                     self.at += 1
                     break
+
+    def _as_what(self, token: Token, row: dict[str, Action]) -> str | None:
+        """The terminal to read a token as; None for what must not even begin to be read."""
+        kind = token.kinds[0]
+        if kind in _CLOSING:  # before anything is reduced for its sake, after which nothing else could follow
+            return kind if self.accepts(kind) else None
+        fitting = next((k for k in token.kinds if k in row), kind)
+        if fitting == "NAME" != kind and kind in structure_words() and self.begins_structure(self.at):
+            return None
+        return fitting
 
     def begins_structure(self, index: int) -> bool:
         """Whether a token is a clause word, and no field of that name: first on its line, followed by
@@ -303,6 +315,8 @@ class Machine:
                 spoiled.pop()
             self.leave_out(parts, start, self.end)
             del self.states[depth:], self.values[cut:], self.starts[cut:], self.depths[cut:]
+            if not (isinstance(parts[0], Token) and parts[0].kinds[0] in structure_words()):
+                spoiled.append(start)  # the rest of the clause does not stand alone
 
 
 class _Tail:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import re
 
-from rules_engine.language import slips
-from rules_engine.language.diagnostics import Code, Severity
 from rules_engine.language.grammar import grammar
 from rules_engine.language.lexer import Token
 from rules_engine.language.machine import Machine
-from rules_engine.language.repairer import FOREIGN, NO_VALUE, Repairer
-from rules_engine.language.wording import kind_of
-
-WRONG_CASE = Code(
-    "RE010", "wrong-name-form", Severity.ERROR, "A name is not written in the form its kind of name has."
-)
+from rules_engine.language.recovery import slips
+from rules_engine.language.recovery.codes import WRONG_FORM
+from rules_engine.language.recovery.repairer import FOREIGN, NO_VALUE, Repairer
+from rules_engine.language.recovery.wording import kind_of
 
 _ACTION_NAME = re.compile(r"[A-Z][A-Za-z0-9]*\.[a-z_][a-z0-9_]*\b")
 _HYPHENATED = re.compile(r"[A-Za-z_]\w*(?:-\w+)+")
@@ -41,7 +37,7 @@ class WordRepairs(Repairer):
             if not machine.accepts("NAME") or machine.accepts("NUMBER"):
                 return False
             self._report(
-                WRONG_CASE, token.start, token.end, "a name stands without quotes", f"type `{plain}`"
+                WRONG_FORM, token.start, token.end, "a name stands without quotes", f"type `{plain}`"
             )
             return self._replace(token.end, plain, "NAME") or True
         bare = token.kinds[-1] in {"NAME", "BAD_WORD", "EVENT"} or token.kinds[0] in {"STAR", "ACTION"}
@@ -52,7 +48,7 @@ class WordRepairs(Repairer):
             if found is None:
                 return False
             end = token.start + max(len(found[0]), len(token.text))
-            self._report(WRONG_CASE, token.start, end, "a text stands in quotes", f'type `"{found[0]}"`')
+            self._report(WRONG_FORM, token.start, end, "a text stands in quotes", f'type `"{found[0]}"`')
             self._spoil(token)
             return self._replace(end, f'"{found[0]}"', "STRING") or True
         return False
@@ -112,7 +108,7 @@ class WordRepairs(Repairer):
             return False
         meant = found[0].replace("-", "_")
         self._report(
-            WRONG_CASE, before.start, found.end(), "a name has letters, digits and `_`", f"type `{meant}`"
+            WRONG_FORM, before.start, found.end(), "a name has letters, digits and `_`", f"type `{meant}`"
         )
         return self._replace(found.end(), meant, "NAME") or True
 
@@ -124,7 +120,7 @@ class WordRepairs(Repairer):
         if machine.accepts("NAME") and kind in {"BAD_WORD", "EVENT"} and token.text not in NO_VALUE:
             meant = _snake(token.text)
             self._report(
-                WRONG_CASE, token.start, token.end, "this name is written in small letters", f"type `{meant}`"
+                WRONG_FORM, token.start, token.end, "this name is written in small letters", f"type `{meant}`"
             )
             if not self._heads_loop():
                 self._spoil(token)
@@ -134,7 +130,7 @@ class WordRepairs(Repairer):
                 return False
             meant = _snake(token.text).upper()
             self._report(
-                WRONG_CASE,
+                WRONG_FORM,
                 token.start,
                 token.end,
                 "an event's name is written in capital letters",
@@ -150,7 +146,7 @@ class WordRepairs(Repairer):
             handler = "".join(p[:1].upper() + p[1:] for p in parts[0].split("_"))
             meant = f"{handler}.{_snake(parts[-1])}" if len(parts) > 1 else f"Handler.{_snake(parts[0])}"
             self._report(
-                WRONG_CASE,
+                WRONG_FORM,
                 token.start,
                 token.start + len(written[0]),
                 "an action is written as handler and method",

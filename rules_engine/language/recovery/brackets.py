@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rules_engine.language.lexer import Token
 from rules_engine.language.machine import Machine
-from rules_engine.language.repairer import FOREIGN, Repairer
-from rules_engine.language.wording import kind_of
+from rules_engine.language.recovery.repairer import FOREIGN, Repairer
+from rules_engine.language.recovery.wording import kind_of
 
 
 class BracketRepairs(Repairer):

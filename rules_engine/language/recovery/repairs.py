@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from rules_engine.language.bracket_repairs import BracketRepairs
 from rules_engine.language.lexer import Token
 from rules_engine.language.machine import Machine
-from rules_engine.language.number_repairs import NumberRepairs
-from rules_engine.language.sign_repairs import SignRepairs
-from rules_engine.language.word_repairs import WordRepairs
+from rules_engine.language.recovery.brackets import BracketRepairs
+from rules_engine.language.recovery.numbers import NumberRepairs
+from rules_engine.language.recovery.signs import SignRepairs
+from rules_engine.language.recovery.words import WordRepairs
 
 
 class Repairs:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 
-from rules_engine.language import slips
 from rules_engine.language.lexer import Token
 from rules_engine.language.machine import Machine
-from rules_engine.language.repairer import FOREIGN, Repairer
-from rules_engine.language.wording import kind_of
+from rules_engine.language.recovery import slips
+from rules_engine.language.recovery.repairer import FOREIGN, Repairer
+from rules_engine.language.recovery.wording import kind_of
 
 
 class SignRepairs(Repairer):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from rules_engine.language import slips
 from rules_engine.language.lexer import Token
-from rules_engine.language.repairer import OUT_OF_BOUNDS, Repairer
-from rules_engine.language.wording import quoted
+from rules_engine.language.recovery import slips
+from rules_engine.language.recovery.repairer import OUT_OF_BOUNDS, Repairer
+from rules_engine.language.recovery.wording import quoted
 
 
 class NumberRepairs(Repairer):

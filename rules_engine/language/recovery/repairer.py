@@ -9,7 +9,7 @@ from rules_engine.language.expression_tree import FOREIGN, OUT_OF_BOUNDS
 from rules_engine.language.grammar import grammar
 from rules_engine.language.lexer import END, Token
 from rules_engine.language.machine import Machine
-from rules_engine.language.wording import kind_of
+from rules_engine.language.recovery.wording import kind_of
 
 __all__ = ["FOREIGN", "OUT_OF_BOUNDS", "Repairer", "followers"]
 
