@@ -7,21 +7,21 @@ and sees the effects of that step too, unless an `expect` has looked at them alr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from rules_engine.compiler import constant
 from rules_engine.engine.control import ControlRefused
 from rules_engine.engine.decision import Verdict
-from rules_engine.engine.plan import Plan
 from rules_engine.engine.runtime import runtime_of
 from rules_engine.events.errors import PayloadNotEncodable
 from rules_engine.language import program as p
+from rules_engine.language.catalog import duration_text
 from rules_engine.language.source import Span
 from rules_engine.tools.scenarios.expectations import Assignment, wanted
 from rules_engine.tools.scenarios.observations import Effect, Observations
-from rules_engine.tools.scenarios.virtual_engine import VirtualEngine
+from rules_engine.tools.scenarios.virtual_engine import Loaded, VirtualEngine
 
 
 class CannotReload(Exception):
@@ -57,11 +57,10 @@ class ScenarioResult:
 
 @dataclass
 class Setting:
-    """What a scenario runs against. `reloaded` gives the plan with another file in the test file's place."""
+    """What a scenario runs against. `reloaded` gives the rules with another file in the test file's place."""
 
-    plan: Plan
-    dedup_ms: Mapping[str, int]
-    reloaded: Callable[[p.Reload], Plan]
+    rules: Loaded
+    reloaded: Callable[[p.Reload], Loaded]
 
 
 def run_scenario(scenario: p.Scenario, setting: Setting, seen: Observations | None = None) -> ScenarioResult:
@@ -87,7 +86,7 @@ class _Run:
         self._scenario = scenario
         self._setting = setting
         self._seen = seen
-        self._engine = VirtualEngine(setting.plan, scenario.starts_ms, setting.dedup_ms, seen.take)
+        self._engine = VirtualEngine(setting.rules, scenario.starts_ms, seen.take)
         self._assigned = Assignment()
         #: The first effect and verdict that an expectation sees.
         self._first = self._first_verdict = 0
@@ -146,13 +145,12 @@ class _Run:
             raise _Stopped(Failure(act.span, f"it cannot be sent: {problem}")) from None
         name = act.event.name
         if first_ms is not None:
-            window = self._setting.dedup_ms.get(name)
-            span = "60s" if window is None else f"{window / 1000:g}s"
+            span = duration_text(self._engine.rules.dedup_ms(name))
             self._notes.append(
                 f"`{name}` was sent again with the same payload within {span} and counts as the same event:"
                 " send another payload, send it later, or declare the event with `dedup off`"
             )
-        elif name not in runtime_of(self._engine.plan).hearers:
+        elif name not in runtime_of(self._engine.rules.plan).hearers:
             self._notes.append(f"no loop that this test runs hears `{name}`")
 
     def _give(self, act: p.Given) -> None:
@@ -164,15 +162,15 @@ class _Run:
 
     def _reload(self, act: p.Reload) -> None:
         try:
-            plan = self._setting.reloaded(act)
+            rules = self._setting.reloaded(act)
         except CannotReload as problem:
             raise _Stopped(Failure(act.path_span, str(problem))) from None
-        self._engine.reload(plan)
+        self._engine.reload(rules)
 
     # ---- expectations ------------------------------------------------------------------------------
 
     def _expect(self, expect: p.Expect) -> Failure | None:
-        want = wanted(expect, self._engine.plan)
+        want = wanted(expect, self._engine.rules.plan)
         effects = self._seen.effects
         if self._assigned.find(want, effects, self._first):
             return None

@@ -11,6 +11,7 @@ from rules_engine.language.diagnostics import Diagnostic, Severity
 from rules_engine.pipeline import RuleSet, check_files, read_files
 from rules_engine.tools.scenarios.observations import Observations
 from rules_engine.tools.scenarios.running import CannotReload, ScenarioResult, Setting, run_scenario
+from rules_engine.tools.scenarios.virtual_engine import Loaded
 
 
 class Suite:
@@ -22,11 +23,6 @@ class Suite:
         self._rules = rules
         self._plan = rules.plan
         self._program = rules.program
-        self._dedup_ms = {
-            event.name: event.dedup_ms
-            for event in rules.program.events.values()
-            if event.dedup_ms is not None
-        }
         self._settings: dict[str, Setting] = {}
 
     @property
@@ -41,15 +37,14 @@ class Suite:
     def _setting(self, path: str) -> Setting:
         setting = self._settings.get(path)
         if setting is None:
-            plan = _of_file(self._plan, self._program, path)
-            setting = Setting(plan, self._dedup_ms, self._reloaded)
+            setting = Setting(_of_file(self._plan, self._program, path), self._reloaded)
             self._settings[path] = setting
         return setting
 
     # ---- reload ------------------------------------------------------------------------------------
 
-    def _reloaded(self, act: p.Reload) -> Plan:
-        """The plan once the other file has taken the place of the test's own.
+    def _reloaded(self, act: p.Reload) -> Loaded:
+        """The rules once the other file has taken the place of the test's own.
 
         For a file of tests only it takes the place of the file of the same name, or joins the others.
         """
@@ -78,12 +73,13 @@ class Suite:
         return any(loop.path == path for loop in self._program.loops)
 
 
-def _of_file(plan: Plan, program: p.Program, path: str) -> Plan:
+def _of_file(plan: Plan, program: p.Program, path: str) -> Loaded:
     """The plan with the loops of one file alone; with all where it has none."""
+    dedup_ms = {event.name: event.dedup_ms for event in program.events.values() if event.dedup_ms is not None}
     own = {loop.name for loop in program.loops if loop.path == path}
-    if not own:
-        return plan
-    return replace(plan, loops=tuple(loop for loop in plan.loops if loop.name in own))
+    if own:
+        plan = replace(plan, loops=tuple(loop for loop in plan.loops if loop.name in own))
+    return Loaded(plan, dedup_ms)
 
 
 def _first_error(rules: RuleSet) -> str:

@@ -10,6 +10,7 @@ stub says otherwise.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from rules_engine.daemon.attempts import after_attempt
@@ -24,6 +25,7 @@ from rules_engine.engine.step import decide
 from rules_engine.event import Kind, Row
 from rules_engine.events.encoding import encode as encode_payload
 from rules_engine.events.payload_check import digest
+from rules_engine.language.catalog import LONGEST_MS
 from rules_engine.store.dedup import DedupWindow
 from rules_engine.store.lanes import Lanes
 from rules_engine.store.port import Claim, Done, Duplicate, NewEvent, Retry
@@ -44,19 +46,25 @@ _LEASE_MS = 1
 _STUBBED = "the stub fails"
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What decides, and the dedup windows that its events declare (0: off)."""
+
+    plan: Plan
+    declared_dedup_ms: Mapping[str, int]
+
+    def dedup_ms(self, event: str) -> int:
+        """For how long an equal event counts as the same."""
+        return self.declared_dedup_ms.get(event, DEDUP_MS)
+
+
 class VirtualEngine:
-    """A rule set at work from `start_ms` on. `watch` is told of each decision, in order.
+    """A rule set at work from `start_ms` on. `watch` is told of each decision, in order."""
 
-    `dedup_ms` gives the dedup windows that events declare (0: off).
-    """
-
-    def __init__(
-        self, plan: Plan, start_ms: int, dedup_ms: Mapping[str, int], watch: Callable[[Decision], None]
-    ) -> None:
+    def __init__(self, rules: Loaded, start_ms: int, watch: Callable[[Decision], None]) -> None:
         self.now_ms = start_ms
-        self.plan = plan
+        self.rules = rules
         self._watch = watch
-        self._dedup_ms = dedup_ms
         self._state = State()
         self._lanes = Lanes()
         self._seq = 0
@@ -66,7 +74,7 @@ class VirtualEngine:
         #: How often each stubbed action still fails; None: always.
         self._stubs: dict[str, int | None] = {}
         self._window = DedupWindow()
-        self._window.reset(max([DEDUP_MS, *dedup_ms.values()]))
+        self._window.reset(LONGEST_MS)  # another rule set may look further back
         self._begin(None)
 
     # ---- what a test may do ------------------------------------------------------------------------
@@ -89,7 +97,7 @@ class VirtualEngine:
         Raises `PayloadNotEncodable` as every publisher would meet it.
         """
         body = encode_payload(payload)
-        window_ms = self._dedup_ms.get(event, DEDUP_MS)
+        window_ms = self.rules.dedup_ms(event)
         known_by = digest(event, body, {}) if window_ms > 0 else None
         new = NewEvent(f"sent-{len(self._sent_ms) + 1}", event, body, "test", known_by, window_ms)
         answers, fresh = self._window.judge([new], self._seq + 1, self.now_ms)
@@ -108,9 +116,11 @@ class VirtualEngine:
         Raises `ControlRefused` for what the rules do not have, which a reload may bring about.
         """
         asked = {"knob": knob, "key": list(key), "value": value}
-        apply_control(self.plan, self._state, "knob", asked, self._seq, self.now_ms)  # to be refused, if so
+        apply_control(
+            self.rules.plan, self._state, "knob", asked, self._seq, self.now_ms
+        )  # to be refused, if so
         scope = f"knob:{knob}"
-        plan = runtime_of(self.plan).knobs[scope]
+        plan = runtime_of(self.rules.plan).knobs[scope]
         cell = knobs.override(plan, self._state.get(scope, key), value, self.now_ms, None)
         self._state.apply(Decision(cells={CellId(scope, key): cell}))
 
@@ -129,9 +139,9 @@ class VirtualEngine:
         )
         self.advance(self.now_ms)
 
-    def reload(self, plan: Plan) -> None:
+    def reload(self, rules: Loaded) -> None:
         """Another rule set decides from here on."""
-        old, self.plan = self.plan, plan
+        old, self.rules = self.rules.plan, rules
         self._begin(old)
         self._perform()
         self.advance(self.now_ms)
@@ -146,7 +156,7 @@ class VirtualEngine:
         return min(timer_ms, retry_ms)
 
     def _begin(self, old: Plan | None) -> None:
-        decision, _ = handover(old, self.plan, self._state, self._seq, self.now_ms, self._swaps)
+        decision, _ = handover(old, self.rules.plan, self._state, self._seq, self.now_ms, self._swaps)
         self._swaps += 1
         self._take(decision)
 
@@ -154,7 +164,7 @@ class VirtualEngine:
         self._seq += 1
         self._swaps = 0
         self._take(
-            decide(self.plan, self._state, Row(self._seq, self.now_ms, kind, id, type, payload, source))
+            decide(self.rules.plan, self._state, Row(self._seq, self.now_ms, kind, id, type, payload, source))
         )
 
     def _take(self, decision: Decision) -> None:

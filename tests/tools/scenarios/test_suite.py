@@ -66,6 +66,16 @@ def test_reload_twice_compares_with_the_rules_as_they_are_given(of_folder):
     assert outcomes(of_folder(**files)) == [("passed", "")]
 
 
+@pytest.mark.parametrize(
+    ("dedup", "expect"), [("", "nothing"), ("dedup 10m", "nothing"), ("dedup off", "emit OUT")]
+)
+def test_reload_brings_the_dedup_of_the_new_rules(of_folder, dedup, expect):
+    steps = f'{SENT} at 59s reload "../next/a.loop" send A {{ k: "a", x: 2 }} expect {expect}'
+    text = f'{OTHER} {EVENTS} test "x" {{ {steps} }}'
+    new = f"{OTHER} {EVENTS.replace('} from', f'}} {dedup} from', 1)}"
+    assert outcomes(of_folder(rules__other=text, next__a=new)) == [("passed", "")]
+
+
 @pytest.mark.parametrize(("name", "told"), [("held", "n: 2"), ("added", "n: 1")])
 def test_reload_in_a_file_of_tests_only_replaces_the_file_of_that_name_or_adds_one(of_folder, name, told):
     steps = f'at 0m reload "../next/{name}.loop" {SENT} at 20m expect emit OUT {{ {told} }}'
