@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ import orjson
 from rules_engine.event import Event, Kind, Row
 from rules_engine.events.encoding import decode
 from rules_engine.events.publication import Publication
+from rules_engine.events.recent_digests import RecentDigests
 from rules_engine.store.port import Gap, Store, Stored, StoreError
 
 log = logging.getLogger("rules_engine.events")
@@ -29,7 +31,10 @@ HEARD_KINDS = frozenset({Kind.EVENT, Kind.EMITTED})
 
 
 class Item:
-    """A row on its way to handlers. `publication` is set if this process published it."""
+    """A row on its way to handlers. `publication` is set if this process published it.
+
+    The row's position is 0 while it is not stored.
+    """
 
     __slots__ = ("_body", "publication", "row")
 
@@ -82,6 +87,7 @@ class Feed:
         self._poll_interval_s = poll_interval_s
         self._on_turn = on_turn  # called by the tail after each look
         self._expected: dict[str, Publication] = {}
+        self._recent = RecentDigests()
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -117,7 +123,8 @@ class Feed:
         """Know these by their ids, should the tail read them before `stored` is called."""
         with self.lock:
             for publication in publications:
-                self._expected.setdefault(publication.event_id, publication)
+                if publication.ahead or not publication.delivered:
+                    self._expected.setdefault(publication.event_id, publication)
 
     def forget(self, publications: Sequence[Publication]) -> None:
         """These will not come."""
@@ -125,19 +132,51 @@ class Feed:
             for publication in publications:
                 if self._expected.get(publication.event_id) is publication:
                     del self._expected[publication.event_id]
-                publication.release(here=True)
+                publication.asked_all()
+                twin, seq = publication.duplicate_of, publication.seq or 0
+                if publication.ahead and twin and seq > (self.position or 0):
+                    # It repeats another process's event: who was given this one shall not get that one.
+                    self._expected.setdefault(twin, publication)
+
+    def ahead(self, publications: Sequence[Publication]) -> None:
+        """Hand these out though they are not stored, once; their rows have the position 0.
+
+        A repeat within the window is left to the store, as far as it can be known here.
+        """
+        with self.lock:
+            for publication in publications:
+                if publication.delivered or publication.durable.is_open:
+                    continue
+                publication.ahead = not self._recent.repeats(publication)
+                if publication.ahead:
+                    self._recent.note(publication)
+                    self._expected[publication.event_id] = publication
+                    at = Stored(publication.event_id, 0, round(time.time() * 1000))
+                    self._hand_out(Item(_row(publication, at), publication.new.body, publication))
+                publication.asked_all()
+
+    def withdraw(self, publication: Publication) -> bool:
+        """Forget it, unless it was handed out ahead."""
+        with self.lock:
+            if publication.ahead:
+                return False
+            publication.ahead = False
+            self.forget([publication])
+            return True
 
     def stored(self, publications: Sequence[tuple[Publication, Stored]]) -> bool:
         """Hand out what follows the position; True if the log must be read for the rest."""
         behind = False
         with self.lock:
             for publication, at in publications:
+                self._recent.note(publication)
                 if self._expected.get(publication.event_id) is not publication:
                     continue  # the tail was faster
                 if self.position is None and self._thread is not None:
                     self.position = at.seq - 1  # somebody listens since the store was away
                 if self.position is None or at.seq <= self.position:
-                    self._record(Item(_row(publication, at), publication.new.body, publication))
+                    if not publication.delivered:
+                        self._record(Item(_row(publication, at), publication.new.body, publication))
                     self.forget([publication])
                 elif at.seq == self.position + 1 and at.time_ms:
                     del self._expected[publication.event_id]
@@ -174,17 +213,23 @@ class Feed:
             if row.kind in HEARD_KINDS:
                 self._hand_out(Item(row, None, publication, row.payload))
             elif publication is not None:
-                publication.release(here=True)
+                publication.asked_all()
         self.position = max(page.next, position)
         return bool(page.rows) or page.gap is not None
 
     def _hand_out(self, item: Item) -> None:
-        try:
+        publication = item.publication
+        if publication is None:
             self._record(item)
             self._dispatch(item)
+            return
+        if not publication.delivered:
+            publication.delivered = True
+            self._record(item)
+        try:
+            self._dispatch(item)
         finally:
-            if item.publication is not None:
-                item.publication.release(here=True)
+            publication.asked_all()
 
     def _follow(self) -> None:
         """The tail thread: wait for rows of others, and hand them out."""

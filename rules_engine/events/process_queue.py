@@ -91,6 +91,7 @@ class CrossProcessEventQueue:
         """
         if running_loop() is not None:
             warn_once("a blocking push inside an event loop", "the awaitable form, push_event_async()")
+        options.setdefault("retry", False)
         return self._position(self.router.publish(event_type, payload, source, **options).result()["seq"])
 
     push = publish
@@ -99,6 +100,7 @@ class CrossProcessEventQueue:
         self, event_type: object, payload: Mapping[str, Any] | None = None, source: str = "", **options: Any
     ) -> int:
         """The awaitable form of `publish`."""
+        options.setdefault("retry", False)
         receipt = await self.router.publish(event_type, payload, source, **options)
         return self._position(receipt["seq"])
 

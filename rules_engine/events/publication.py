@@ -6,6 +6,7 @@ It can be awaited, gathered, wrapped into a task, asked for its result from any 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Coroutine, Generator
 from threading import Lock
 from typing import Any, Protocol
@@ -51,8 +52,9 @@ class Publication(Coroutine[Any, Any, Receipt]):
     """
 
     __slots__ = (
-        "__weakref__", "_answer", "_error", "_handled", "_handled_here", "_inner", "_left", "_left_here",
-        "_lock", "_sender", "durable", "loop", "new", "spooled", "uncertain", "wanted",
+        "__weakref__", "_answer", "_asked", "_error", "_handled", "_handled_here", "_inner", "_left",
+        "_left_here", "_lock", "_sender", "ahead", "delivered", "durable", "loop", "new", "since_s",
+        "spooled", "uncertain", "wanted",
     )  # fmt: skip
 
     def __init__(self, new: NewEvent, sender: Sender, loop: asyncio.AbstractEventLoop | None) -> None:
@@ -67,6 +69,13 @@ class Publication(Coroutine[Any, Any, Receipt]):
         self.spooled = False
         #: True after an attempt of which nobody knows whether it has stored the event.
         self.uncertain = False
+        #: When it was published, by the steady clock.
+        self.since_s = time.monotonic()
+        #: True once the handlers of this process were given it.
+        self.delivered = False
+        #: Whether they were given it before it was stored; None until that question came up.
+        self.ahead: bool | None = None
+        self._asked = False
         self._sender = sender
         self._answer: Stored | Duplicate | None = None
         self._error: Exception | None = None
@@ -128,7 +137,7 @@ class Publication(Coroutine[Any, Any, Receipt]):
 
     def wait_for_local_handlers(self) -> None:
         """Block until handlers that need no other event loop have run, at most `HANDLERS_WAIT_S`."""
-        if self._answer is not None:
+        if self._answer is not None or self.ahead:
             self._handled_here.wait(HANDLERS_WAIT_S)
 
     async def _wait(self) -> Receipt:
@@ -186,15 +195,10 @@ class Publication(Coroutine[Any, Any, Receipt]):
         if isinstance(answer, Duplicate) and answer.of == self.new.id and self.uncertain:
             answer = Stored(answer.id, answer.seq, 0)
         self._answer = answer
+        self._error = None
         self.spooled = False
         self.durable.open()
         return answer if isinstance(answer, Stored) else None
-
-    def let_go(self) -> None:
-        """It has to wait for the store: nobody shall wait for handlers meanwhile."""
-        self.spooled = True
-        self._handled.open()
-        self._handled_here.open()
 
     def fail(self, error: Exception) -> None:
         """It was given up."""
@@ -219,6 +223,12 @@ class Publication(Coroutine[Any, Any, Receipt]):
             self._handled_here.open()
         if handled:
             self._handled.open()
+
+    def asked_all(self) -> None:
+        """Every handler of this process was asked whether it takes it; once for all."""
+        if not self._asked:
+            self._asked = True
+            self.release(here=True)
 
     def when_handled(self, callback: Any) -> None:
         """Call back when the handlers of this process are done with it, or it was given up."""

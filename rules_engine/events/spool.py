@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from itertools import takewhile
 from threading import Lock
 
 from rules_engine.events.publication import Publication
@@ -56,6 +57,12 @@ class Spool:
                     break
                 taken.append(publication)
         return taken
+
+    def not_looked_at(self) -> list[Publication]:
+        """The last ones, of which nobody has decided whether handlers get them ahead of the log; in order."""
+        with self._lock:
+            last = list(takewhile(lambda publication: publication.ahead is None, reversed(self._waiting)))
+        return last[::-1]
 
     def drop(self, gone: Iterable[Publication]) -> None:
         """Take these out, wherever they stand."""

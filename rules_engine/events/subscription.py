@@ -20,6 +20,7 @@ from rules_engine.events.failures import letter, log_failure
 from rules_engine.events.feed import HEARD_KINDS, PAGE_ROWS, Item
 from rules_engine.events.handler_call import Handler
 from rules_engine.events.latch import Latch
+from rules_engine.events.publication import Publication
 from rules_engine.events.statistics import HandlerStats
 from rules_engine.events.surroundings import Surroundings
 from rules_engine.store.port import StoreError
@@ -55,6 +56,7 @@ class Subscription:
         self._queue: deque[_Waiting] = deque()
         self._queued_up_to = start  # the last row offered or read
         self._taken = start  # the last row taken by a call
+        self._ahead: dict[str, Publication] = {}  # what it was given before it was stored
         self._behind = False  # True: rows come from the log, not from `offer`
         self._active = False  # True: somebody drains the queue, or will
         self._closed = False
@@ -126,13 +128,14 @@ class Subscription:
     def offer(self, item: Item) -> None:
         """A row from the feed, in order."""
         with self._lock:
-            if self._closed or self._behind or item.row.seq <= self._queued_up_to:
+            if self._closed or self._behind or self._has(item):
                 return
-            self._queued_up_to = item.row.seq
             dropped: tuple[_Waiting, ...] = ()
             if len(self._queue) >= MAX_QUEUED:
                 dropped = self._fall_behind()
             else:
+                if not item.row.seq:
+                    self._note_ahead(item)
                 here = self.handler.is_private(self.handler.place(item))
                 if item.publication is not None:
                     item.publication.hold(here=here)
@@ -140,6 +143,27 @@ class Subscription:
             self._rouse()
         for waiting in dropped:
             _release(*waiting)
+
+    def _has(self, item: Item) -> bool:
+        """Whether it was given this one already: as a row, or before there was one."""
+        if not item.row.seq:
+            return False
+        if item.row.seq <= self._queued_up_to:
+            return True
+        self._queued_up_to = item.row.seq
+        known = item.row.id if item.publication is None else item.publication.event_id
+        return self._ahead.pop(known, None) is not None
+
+    def _note_ahead(self, item: Item) -> None:
+        if item.publication is None:
+            return
+        if len(self._ahead) >= MAX_QUEUED:  # those whose rows will never come
+            self._ahead = {
+                known: each
+                for known, each in self._ahead.items()
+                if not (each.durable.is_open and each.duplicate_of)
+            }
+        self._ahead[item.row.id] = item.publication
 
     def go_back(self, position: int) -> None:
         """Begin after `position`, an earlier place in the log."""
@@ -150,6 +174,9 @@ class Subscription:
 
     def _fall_behind(self) -> tuple[_Waiting, ...]:
         dropped = tuple(self._queue)
+        for item, _ in dropped:  # these it will read from the log
+            if not item.row.seq:
+                self._ahead.pop(item.row.id, None)
         self._queue.clear()
         self._queued_up_to = self._taken
         self._behind = True
@@ -171,7 +198,9 @@ class Subscription:
             if page.gap is not None:
                 log.warning("%s missed pruned events %d to %d", self.name, page.gap.first, page.gap.last)
             self._queue.extend(
-                (Item(row, None, None, row.payload), True) for row in page.rows if self._hears(row)
+                (Item(row, None, None, row.payload), True)
+                for row in page.rows
+                if self._hears(row) and self._ahead.pop(row.id, None) is None
             )
             self._queued_up_to = max(page.next, self._queued_up_to)
             if self._queued_up_to >= (feed.position or 0):
@@ -232,7 +261,7 @@ class Subscription:
                 self._start(right_place)
                 return None
             waiting = self._queue.popleft()
-            self._taken = waiting[0].row.seq
+            self._taken = max(self._taken, waiting[0].row.seq)
             return waiting
 
     async def _drain_on(self, loop: asyncio.AbstractEventLoop, shift: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeGuard
 
@@ -21,6 +22,9 @@ log = logging.getLogger("rules_engine.events")
 
 FIRST_RETRY_S = 0.05
 LONGEST_RETRY_S = 5.0
+#: While the store is away handlers of this process get what waits after this time, and whoever published it
+#: on a loop has had the time to await it.
+AHEAD_AFTER_S = 0.05
 
 
 class Deliverer(Protocol):
@@ -31,6 +35,12 @@ class Deliverer(Protocol):
 
     def forget(self, publications: Sequence[Publication]) -> None:
         """These will not come."""
+
+    def ahead(self, publications: Sequence[Publication]) -> None:
+        """The store is away: let the handlers of this process have these, unless they repeat others."""
+
+    def withdraw(self, publication: Publication) -> bool:
+        """Its publisher is told that it failed: nobody shall get it. False if handlers have it already."""
 
     def stored(self, publications: Sequence[tuple[Publication, Stored]]) -> bool:
         """These lie in the log now. True: others' rows lie between, and the log must be read."""
@@ -58,16 +68,21 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._thread_lock = threading.Lock()
         self._retry_s = 0.0  # 0: the store works
+        self._retry_at = 0.0
 
     @property
     def degraded(self) -> bool:
-        """True while the store does not take events."""
-        return self._retry_s > 0
+        """True while the store does not take events, as far as is known: with nothing left to try it by,
+        only until the next attempt would have been due.
+        """
+        return self._retry_s > 0 and (len(self.spool) > 0 or time.monotonic() < self._retry_at)
 
     # -- handing over
 
     def submit(self, publication: Publication) -> None:
         """Take it over. `Backpressure` if the spool is full and the store away."""
+        if not self.degraded:  # an outage that left nothing behind to try the store by
+            self._retry_s = 0.0
         while not self.spool.add(publication):
             if self.degraded or len(publication.new.body) > self.spool.max_bytes:
                 raise Backpressure(
@@ -89,6 +104,7 @@ class Writer:
         while not publication.durable.is_open:
             if self.degraded:  # not each publisher shall wait for a store that is known to be away
                 self.send_soon()
+                self._deliver_ahead()
                 return
             self._append_and_deliver()
 
@@ -104,6 +120,8 @@ class Writer:
         while len(self.spool):
             failures = self.failures
             self._append_and_deliver()
+            if self.degraded:
+                self._deliver_ahead()
             if self.failures != failures and self._pause(min(self._retry_s, until - clock())):
                 break
             if clock() >= until:
@@ -159,7 +177,7 @@ class Writer:
 
     def _answered(self, batch: list[Publication], answers: Sequence[Stored | Duplicate]) -> bool:
         self.spool.drop(batch)
-        if self.degraded:
+        if self._retry_s:
             log.warning("the event store takes events again; %d events wait in the spool", len(self.spool))
             self._retry_s = 0.0
             self.last_error = self._told = None
@@ -176,18 +194,19 @@ class Writer:
         self.failures += 1
         self.last_error = cause = f"{type(error).__name__}: {error}"
         self._retry_s = min(max(self._retry_s * 2, FIRST_RETRY_S), LONGEST_RETRY_S)
+        self._retry_at = time.monotonic() + self._retry_s
         withdrawn: list[Publication] = []
+        told: list[Publication] = []
         for publication in self.spool.waiting():
             publication.uncertain |= isinstance(error, MaybeStored)
-            if publication.wanted:
-                withdrawn.append(publication)
-            elif not publication.spooled:
-                publication.let_go()
+            publication.spooled = True
+            if publication.wanted and publication.error is None:
+                told.append(publication)
+                if self._deliverer.withdraw(publication):
+                    withdrawn.append(publication)
         self.spool.drop(withdrawn)
-        self._deliverer.forget(withdrawn)
-        for publication in withdrawn:
-            known = MaybeStored(publication.event_id, str(error)) if isinstance(error, MaybeStored) else error
-            publication.fail(known)
+        for publication in told:
+            publication.fail(_as_told_of(publication, error))
         if len(self.spool) and cause != self._told:  # whoever waits for an event is told by an exception
             log.error(
                 "events cannot be stored, %d wait in the spool and are retried: %s", len(self.spool), cause
@@ -220,10 +239,27 @@ class Writer:
             if not len(self.spool):
                 self._wake.wait()
             elif self.degraded:
-                self._wake.wait(self._retry_s)
+                self._await_retry()
             self._wake.clear()
             if not self._closed:
                 self._append_and_deliver()
+
+    def _await_retry(self) -> None:
+        """Until the next attempt is due, or somebody asks for it."""
+        until = time.monotonic() + self._retry_s
+        while (left := until - time.monotonic()) > 0 and not self._wake.wait(min(left, AHEAD_AFTER_S)):
+            self._deliver_ahead()
+
+    def _deliver_ahead(self) -> None:
+        """Let handlers of this process have what waits for a store that is away (A4)."""
+        ready: list[Publication] = []
+        newest = time.monotonic() - AHEAD_AFTER_S
+        for publication in self.spool.not_looked_at():
+            if publication.loop is not None and publication.since_s > newest:
+                break
+            if not publication.wanted:
+                ready.append(publication)
+        self._deliverer.ahead(ready)
 
     def _pause(self, seconds: float) -> bool:
         """Wait between two attempts of a flush; True if there is no time for another."""
@@ -236,3 +272,13 @@ class Writer:
 def _is_the_stores(error: Exception) -> TypeGuard[StoreError]:
     """Whether the store is away, so that a retry may help; all else is the fault of an event."""
     return isinstance(error, StoreError) and not isinstance(error, NotStorable)
+
+
+def _as_told_of(publication: Publication, error: StoreError) -> StoreError:
+    """What its publisher is told of a failed attempt."""
+    if publication.ahead:
+        return MaybeStored(
+            publication.event_id,
+            f"not stored yet: handlers of this process have it, and it waits for the store. It says: {error}",
+        )
+    return MaybeStored(publication.event_id, str(error)) if isinstance(error, MaybeStored) else error
