@@ -25,11 +25,11 @@ _COMPARISONS = {"<": lt, "<=": le, ">": gt, ">=": ge, "==": eq, "!=": ne}
 _GRID: list[Point] = [
     dict(zip("xnwby", values, strict=True))
     for values in product(
-        (0, 0.2, 0.3, 0.4, 0.5, 0.75, 1),
+        (0, 0.2, 0.3, 0.5, 0.75, 1),
         range(11),
         ("low", "mid", "high"),
         (False, True),
-        (None, -5, -2, -1, 0, 0.3, 0.5, 1, 2.5, 5),
+        (None, -5, -1, 0, 0.3, 0.5, 2.5),
     )
 ]
 
@@ -148,7 +148,7 @@ def _findings(*conditions: Condition) -> set[tuple[str, str]]:
 
 
 @given(_CONDITIONS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_what_lint_calls_never_or_always_true_is(condition: Condition) -> None:
     found = _findings(condition)
     values = {condition.at(point) for point in _GRID}
