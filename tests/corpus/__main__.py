@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from .reading import RuleTexts, Verdict, corpus, verdict
 
@@ -38,15 +38,20 @@ def _by_family(judged: Judged) -> Iterator[str]:
 
 def _by_set(judged: Judged) -> Iterator[str]:
     faulty = [seen for rules, seen in judged if rules.faulty]
-    clean = [seen for rules, seen in judged if not rules.faulty]
-    missing = sum(bool(seen.missed) for seen in faulty)
-    beside = sum(bool(seen.false_alarms) for seen in faulty)
-    alarmed = sum(bool(seen.false_alarms) for seen in clean)
-    noted = sum(bool(seen.notes) for seen in clean)
-    yield f"{len(faulty)} faulty sets: {missing} with a miss ({missing / len(faulty):.1%}),"
-    yield f"    {beside} with an error or warning beside the fault ({beside / len(faulty):.1%})"
-    yield f"{len(clean)} clean sets: {alarmed} with a false alarm ({alarmed / len(clean):.1%}),"
-    yield f"    {noted} with information ({noted / len(clean):.1%})"
+    yield f"{len(faulty)} faulty sets: {_share(faulty, lambda seen: seen.missed)} with a miss,"
+    yield f"    {_share(faulty, lambda seen: seen.false_alarms)} with an error or warning beside the fault"
+    clean = [(rules.name, seen) for rules, seen in judged if not rules.faulty]
+    tricky = [seen for name, seen in clean if name.startswith("clean/tricky_")]
+    plain = [seen for name, seen in clean if not name.startswith("clean/tricky_")]
+    for kind, sets in (("plain", plain), ("tricky", tricky)):
+        alarmed = _share(sets, lambda seen: seen.false_alarms)
+        yield f"{len(sets)} clean sets, {kind}: {alarmed} with a false alarm,"
+        yield f"    {_share(sets, lambda seen: seen.notes)} with information"
+
+
+def _share(seen: list[Verdict], of: Callable[[Verdict], object]) -> str:
+    count = sum(bool(of(each)) for each in seen)
+    return f"{count} ({count / len(seen):.1%})"
 
 
 if __name__ == "__main__":
