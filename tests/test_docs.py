@@ -1,7 +1,8 @@
 """README and docs do what they say: loops are linted, commands run, Python executed.
 
 In a fence marked `console`, each `$ ` line is a command run by bash, all of a page in one empty folder
-that holds the loops of the page, and the lines below it are its output: `...` stands for anything. A
+that holds the loops of the page, and the lines below it are its output: `...` stands for anything, and
+lines after `> ` go on with the command. A
 command that must fail is followed by `[exit 1]`. Fences marked `loop` become files: `loop` alone joins
 `rules/`, `loop path=rules/x.loop` names the file. `text` fences are only shown.
 """
@@ -123,6 +124,8 @@ def _session(text: str) -> list[tuple[str, str, int]]:
     commands: list[tuple[str, str, int]] = []
     for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
         command, _, output = part.partition("\n")
+        while more := re.match(r">(?: (.*))?\n", output):  # a command of several lines
+            command, output = f"{command}\n{more[1] or ''}", output[more.end() :]
         code = 0
         if match := re.search(r"^\[exit (\d)\]\n?", output, re.MULTILINE):
             code, output = int(match[1]), output.replace(match[0], "")

@@ -23,6 +23,7 @@ class LetterBox:
         self._submit = submit
         self._waiting: deque[Letter] = deque()
         self._lock = Lock()
+        self._write_lock = Lock()  # held until the letters taken out are in the store
         self._writing = False
 
     def post(self, letter: Letter) -> None:
@@ -37,17 +38,18 @@ class LetterBox:
             self._submit(self._write)
 
     def flush(self) -> None:
-        """Write what waits, in this thread."""
-        with self._lock:
-            letters = list(self._waiting)
-            self._waiting.clear()
-        if not letters:
-            return
-        try:
-            self._store().bury(letters)
-        except StoreError as error:
-            self.lost += len(letters)
-            log.warning("%d dead letters could not be kept: %s", len(letters), error)
+        """Write what waits, in this thread, and wait for a write that is under way in another."""
+        with self._write_lock:
+            with self._lock:
+                letters = list(self._waiting)
+                self._waiting.clear()
+            if not letters:
+                return
+            try:
+                self._store().bury(letters)
+            except StoreError as error:
+                self.lost += len(letters)
+                log.warning("%d dead letters could not be kept: %s", len(letters), error)
 
     def _write(self) -> None:
         while True:

@@ -42,9 +42,15 @@ class PublishOptions:
 
 _PLAIN = PublishOptions()
 _OPTIONS = frozenset(PublishOptions.__slots__)
-_LEGACY = frozenset(
-    {"route_to_data_bus", "route_to_stage_bus", "route_to_cross_process", "bridge_cross_process"}
-)
+_EVERYBODY = "publish(), which always reaches everybody"
+#: Keywords of older forms that mean nothing any more, with what is written instead.
+_LEGACY = {
+    "route_to_data_bus": _EVERYBODY,
+    "route_to_stage_bus": _EVERYBODY,
+    "route_to_cross_process": _EVERYBODY,
+    "bridge_cross_process": _EVERYBODY,
+    "max_retries": "publish(), which waits its turn and keeps what cannot be stored yet",
+}
 
 
 def options_from(given: dict[str, Any]) -> PublishOptions:
@@ -52,7 +58,7 @@ def options_from(given: dict[str, Any]) -> PublishOptions:
     for name in given.keys() - _OPTIONS:
         if name not in _LEGACY:
             raise TypeError(f"publish() has no keyword {name!r}; it takes {', '.join(sorted(_OPTIONS))}")
-        warn_once(f"publish({name}=...)", "publish(), which always reaches everybody")
+        warn_once(f"publish({name}=...)", _LEGACY[name])
     return PublishOptions(**{name: value for name, value in given.items() if name in _OPTIONS})
 
 

@@ -45,6 +45,9 @@ log = logging.getLogger("rules_engine.events")
 
 EXIT_FLUSH_S = 5.0
 
+#: Arguments of the older router: there are no bridges to choose, and the rest are settings.
+_LEGACY = frozenset({"enable_cross_process_polling", "poll_interval", "max_seen_events"})
+
 #: All routers of this process that are not closed, for exit and fork.
 living: WeakSet[UnifiedEventRouter] = WeakSet()
 #: Called when a router is first used: registers what is to happen at exit.
@@ -59,8 +62,17 @@ class UnifiedEventRouter:
     """
 
     def __init__(
-        self, db: str | Path | None = None, *, store: Store | None = None, config: Settings | None = None
+        self,
+        db: str | Path | None = None,
+        *,
+        store: Store | None = None,
+        config: Settings | None = None,
+        **legacy: Any,
     ) -> None:
+        for name in legacy:
+            if name not in _LEGACY:
+                raise TypeError(f"a router has no setting {name!r}")
+            warn_once(f"UnifiedEventRouter({name}=...)", "the settings")
         self.settings = config or settings()
         self.vocabulary = Vocabulary(*shipped_vocabulary(), more=self._take_declared)
         self.vocabulary.declare(name for stage in StageEvent for name in stage_types(stage))

@@ -15,7 +15,7 @@ from rules_engine.language.program import EventDecl
 from rules_engine.pipeline import RuleSet, load
 from rules_engine.shipped import shipped
 from rules_engine.tools.event_functions import emitters_file, payloads_file
-from rules_engine.tools.event_pages import event_pages
+from rules_engine.tools.event_pages import Uses, event_pages
 from rules_engine.tools.event_python import (
     EVERY_FILE,
     PackageOptions,
@@ -114,7 +114,9 @@ def _of_catalogue() -> list[Output]:
         )
     rules = _load([shipped("rules/events")])
     options = PackageOptions("DataEventType", SHIPPED_NAMES, SHIPPED_CHOICES, stages_to_data)
-    pages = event_pages(declared(rules, catalogue=True), rules.sources)
+    loops = load(shipped("rules"))  # what they do with events; one that does not load leaves that out
+    uses = Uses.of(loops.program, loops.plan) if loops.program and loops.plan else None
+    pages = event_pages(declared(rules, catalogue=True), rules.sources, uses)
     return [
         Output(_PACKAGE, generate(rules, options, catalogue=True)),
         Output(root / "docs" / "reference" / "events", pages),

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
+from pathlib import Path
 
-from rules_engine.language.program import EventDecl, FieldDecl
+from rules_engine.engine.plan import EmitPlan, Plan
+from rules_engine.events.expected import DAEMON_SUBSCRIPTIONS
+from rules_engine.language.program import EventDecl, FieldDecl, Program
 from rules_engine.language.source import Source
 from rules_engine.tools.event_python import (
     EVERY_FILE,
@@ -19,14 +23,42 @@ from rules_engine.tools.event_python import (
 _HEAD = f"<!-- {EVERY_FILE} -->"
 
 
-def event_pages(events: Sequence[EventDecl], sources: Mapping[str, Source]) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """What the shipped loops do with events: those that emit each, and those that hear or count it."""
+
+    emitted: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    heard: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, program: Program, plan: Plan) -> Uses:
+        """The uses in a rule set; each loop as a link to its file."""
+        links = {loop.name: f"[{loop.name}](../../../rules/{Path(loop.path).name})" for loop in program.loops}
+        emitted: dict[str, list[str]] = {}
+        for loop in plan.loops:
+            later = [effect for step in loop.after for effect in step.effects]
+            effects = [*loop.effects, *loop.cleared, *loop.failed, *later]
+            for name in sorted({effect.event for effect in effects if isinstance(effect, EmitPlan)}):
+                emitted.setdefault(name, []).append(links[loop.name])
+        tables = (plan.by_event, plan.fed_by_event)
+        heard = {
+            name: [links[one] for one in sorted({loop.name for t in tables for loop in t.get(name, ())})]
+            for name in {*plan.by_event, *plan.fed_by_event}
+        }
+        return cls(emitted, heard)
+
+
+def event_pages(
+    events: Sequence[EventDecl], sources: Mapping[str, Source], uses: Uses | None = None
+) -> dict[str, str]:
     """The pages by file name, with an index as `README.md`."""
+    uses = uses or Uses()
     pages = {}
     index = [_HEAD, "# Events", "", f"All {len(events)} events of the catalogue, by what they are about.", ""]
     index += ["| page | events |", "| --- | --- |"]
     for subject, group in groupby(events, key=subject_of):
         own = list(group)
-        pages[f"{subject}.md"] = _page(subject, own, sources)
+        pages[f"{subject}.md"] = _page(subject, own, sources, uses)
         links = ", ".join(f"[{event.name}]({subject}.md#{event.name.lower()})" for event in own)
         index.append(f"| [{subject}]({subject}.md) | {links} |")
     index += ["", "## Other names", "", "| name | event |", "| --- | --- |"]
@@ -35,7 +67,7 @@ def event_pages(events: Sequence[EventDecl], sources: Mapping[str, Source]) -> d
     return pages
 
 
-def _page(subject: str, events: Sequence[EventDecl], sources: Mapping[str, Source]) -> str:
+def _page(subject: str, events: Sequence[EventDecl], sources: Mapping[str, Source], uses: Uses) -> str:
     lines = [_HEAD, f"# {subject.capitalize()} events"]
     for event in events:
         lines += ["", f"## {event.name}", ""]
@@ -43,8 +75,12 @@ def _page(subject: str, events: Sequence[EventDecl], sources: Mapping[str, Sourc
             lines += [_cell(event.documentation), ""]
         lines += ["| field | type | also written | notes |", "| --- | --- | --- | --- |"]
         lines += [_row(declared, sources) for declared in event.fields.values()]
-        facts = _facts(event)
-        lines += ["", *(f"- {fact}" for fact in facts)] if facts else []
+        facts = [
+            *_facts(event),
+            f"Sent by {_producers(event, uses)}.",
+            f"Heard by {_consumers(event, uses)}.",
+        ]
+        lines += ["", *(f"- {fact}" for fact in facts)]
     return "\n".join([*lines, ""])
 
 
@@ -75,6 +111,22 @@ def _facts(event: EventDecl) -> list[str]:
     if not event.open:
         facts.append("Has no further fields.")
     return facts
+
+
+def _producers(event: EventDecl, uses: Uses) -> str:
+    """Who sends it: programs by its function, and loops."""
+    loops = uses.emitted.get(event.name, ())
+    named = [prose(event.producer)] if event.producer else []
+    return ", ".join(
+        [f"programs, with `emit_{event.name.lower()}()`", *named, *map("the loop {}".format, loops)]
+    )
+
+
+def _consumers(event: EventDecl, uses: Uses) -> str:
+    """Who hears it: loops, and the daemons of the declared table."""
+    loops = [f"the loop {one}" for one in uses.heard.get(event.name, ())]
+    daemons = [f"`{name}`" for name, heard in DAEMON_SUBSCRIPTIONS.items() if event.name in heard]
+    return ", ".join([*loops, *daemons]) or "whoever subscribes"
 
 
 def _cell(text: str) -> str:

@@ -235,6 +235,30 @@ def test_lesson_49_retries_of_dead_letters_have_an_end_and_a_limit(
     assert router.retry_dead_letters()["retried"] == 0
 
 
+def test_lesson_49_a_flush_waits_for_a_letter_that_is_being_written(
+    router: UnifiedEventRouter, store: Any
+) -> None:
+    inside, free, flushed = threading.Event(), threading.Event(), threading.Event()
+    bury = store.inner.bury
+
+    def slow(letters: Any) -> None:
+        inside.set()
+        assert free.wait(30)
+        bury(letters)
+
+    store.bury = slow
+    router.subscribe("HOST_ONLINE", lambda _: 1 / 0)
+    publish("HOST_ONLINE", {"host": "a"})
+    assert inside.wait(10)
+    waiting = threading.Thread(target=lambda: (router.flush(), flushed.set()))
+    waiting.start()
+    assert not flushed.wait(0.05)
+    free.set()
+    waiting.join(10)
+    assert flushed.is_set()
+    assert [letter.name for letter in store.letters(10)] != []
+
+
 async def test_lesson_49_a_letter_whose_row_is_gone_still_has_its_event(
     router: UnifiedEventRouter, store: Any
 ) -> None:
