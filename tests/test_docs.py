@@ -1,10 +1,10 @@
-"""README and docs do what they say: loops are linted, commands run, Python executed.
+"""README and docs do what they say: loops are linted, their tests run, commands and Python executed.
 
 In a fence marked `console`, each `$ ` line is a command run by bash, all of a page in one empty folder
-that holds the loops of the page, and the lines below it are its output: `...` stands for anything, and
-lines after `> ` go on with the command. A
-command that must fail is followed by `[exit 1]`. Fences marked `loop` become files: `loop` alone joins
-`rules/`, `loop path=rules/x.loop` names the file. `text` fences are only shown.
+that holds the loops of the page, and the lines below it are its output: `...` stands for anything. A
+command that must fail is followed by `[exit 1]`, one of several lines goes on behind `> `. Fences marked
+`loop` become files: `loop` alone joins `rules/`, `loop path=rules/x.loop` names the file, and together
+they are one rule set whose tests pass. `text` fences are only shown.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from pathlib import Path
 import pytest
 
 from rules_engine.language.diagnostics import Severity
+from rules_engine.language.formatting import format_source
+from rules_engine.language.source import Source
 from rules_engine.pipeline import check_texts
 from rules_engine.tools.scenarios.suite import Suite
 
@@ -74,6 +76,13 @@ def test_the_tests_of_a_page_pass(page: Path) -> None:
     suite = Suite(check_texts(loops_of(page)))
     results = [suite.run(scenario) for scenario in suite.scenarios]
     assert [(r.scenario.name, r.failures) for r in results if r.outcome != "passed"] == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if loops_of(page)], ids=lambda page: page.name)
+def test_the_loops_of_a_page_are_in_the_one_layout(page: Path) -> None:
+    for block in blocks("loop"):
+        if block.page == page:
+            assert format_source(Source(str(block), block.text)).text == block.text
 
 
 @pytest.mark.parametrize("block", blocks("python"), ids=str)

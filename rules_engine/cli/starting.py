@@ -36,6 +36,7 @@ def init(
         say(f"wrote {folder / path}")
     steps = [
         ("rules-engine lint", "what is wrong with the rules: nothing"),
+        ("rules-engine test", "their tests, on a virtual clock"),
         (
             f"rules-engine run --handlers {starter.HANDLERS_FILE.stem}",
             "the daemon: it stays, and reloads what you save",

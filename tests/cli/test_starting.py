@@ -43,7 +43,7 @@ def test_init_names_what_it_wrote_and_says_what_to_type_next(empty, command):
 
 def test_the_commands_it_names_exist(empty, command):
     lines = re.findall(r"^  rules-engine (\w+)", command("init").err, re.MULTILINE)
-    assert len(lines) == 4
+    assert len(lines) == 5
     for name in lines:
         assert command(name, "--help").code == 0, name
 
@@ -52,6 +52,11 @@ def test_what_it_writes_lints_strictly_with_its_handlers_and_is_formatted(begun,
     result = command("lint", "--strict", "--handlers", HANDLERS)
     assert result.code == 0, result.out
     assert command("fmt", "--check").code == 0
+
+
+def test_its_tests_pass(begun, command):
+    result = command("test")
+    assert (result.code, "2 passed" in result.out) == (0, True), result.out
 
 
 def test_it_runs_and_its_handler_performs(begun, command):
