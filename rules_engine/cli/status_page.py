@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rules_engine.cli.output import table
+from rules_engine.terminal_text import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _STATES = {"live": "green", "shadow": "cyan", "off": "yellow"}
 _MAX_FINDINGS = 10
+_MAX_WIDTH = 100
 
 
 def print_status(console: Console, document: dict[str, Any], db: Path) -> None:
@@ -137,10 +139,15 @@ def _delivery(line: Any, report: dict[str, Any]) -> None:
     for what, found in kinds:
         if found:
             rest = f" and {len(found) - _MAX_FINDINGS} more" if len(found) > _MAX_FINDINGS else ""
-            line(label, f"{what}: {', '.join(found[:_MAX_FINDINGS])}{rest}", "yellow")
+            line(label, f"{what}: {_listed(found)}{rest}", "yellow")
             label = ""
     if report["hear_everything"]:
-        line(label, f"hears everything: {', '.join(report['hear_everything'][:_MAX_FINDINGS])}")
+        line(label, f"hears everything: {_listed(report['hear_everything'])}")
+
+
+def _listed(found: list[str]) -> str:
+    """The first of them on one line, whatever is in them."""
+    return ", ".join(visible(" ".join(one.split()))[:_MAX_WIDTH] for one in found[:_MAX_FINDINGS])
 
 
 def _bytes(count: int) -> str:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from rules_engine.terminal_text import visible
+
+#: So much of an error's text is kept.
+MAX_REASON_CHARACTERS = 2_000
+
 
 class UnknownEventType(ValueError):
     """No event has this name; the message names the nearest one."""
@@ -29,3 +34,12 @@ class HandlerTimeout(TimeoutError):
 
 class HandlerExit(RuntimeError):
     """A handler tried to end the whole process."""
+
+
+def reason_of(error: BaseException) -> str:
+    """An error in a line for letters and reports, also one that cannot tell of itself."""
+    try:
+        text = str(error)
+    except Exception as broken:  # noqa: BLE001 - somebody's __str__, and the handler's failure still has to be told
+        text = f"(its text could not be had: {type(broken).__name__})"
+    return visible(f"{type(error).__name__}: {text[:MAX_REASON_CHARACTERS]}")

@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -70,10 +71,10 @@ class Presence:
             "listeners": listeners[:_MOST],
             "gone": [_counts(stats) for stats in list(statistics.gone)[-_MOST:] if stats.errors],
             "expects": {name: list(events) for name, events in list(self.expects.items())[:_MOST]},
-            "unknown_names": dict(sorted(self._unknown.items(), key=lambda one: -one[1])[:_MOST]),
+            "unknown_names": dict(Counter(dict(self._unknown)).most_common(_MOST)),
             "payload_findings": [
                 [name, finding, count]
-                for (name, finding), count in statistics.payload_findings.most_common(_MOST)
+                for (name, finding), count in Counter(dict(statistics.payload_findings)).most_common(_MOST)
             ],
             "slow_inline": [[name, stack[-1_000:]] for name, stack in list(statistics.slow_inline)[-10:]],
         }

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rules_engine.event import Event
+from rules_engine.events.errors import reason_of
 from rules_engine.events.feed import Item
 
 HISTORY_EVENTS = 1_000
@@ -41,7 +42,7 @@ class HandlerStats:
             return False
         self.errors += 1
         self.timeouts += isinstance(error, TimeoutError)
-        self.last_error = f"{type(error).__name__}: {error}"
+        self.last_error = reason_of(error)
         cause = type(error).__name__
         self.causes[cause] += 1
         return self.causes[cause] == 1

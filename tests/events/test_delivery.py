@@ -22,6 +22,7 @@ from rules_engine.events.delivery import (
     delivery_report,
     empty_record,
 )
+from rules_engine.events.errors import MAX_REASON_CHARACTERS, reason_of
 from rules_engine.events.event_router import (
     UnifiedEventRouter,
     UnknownEventType,
@@ -194,6 +195,12 @@ def test_failures_of_ended_processes_and_closed_subscriptions_stay_in_the_report
     assert [(one["errors"], one["last_error"]) for one in errors] == [
         (1, "ZeroDivisionError: division by zero")
     ] * 2
+
+
+def test_an_errors_text_is_kept_in_a_form_that_can_be_stored_and_shown() -> None:
+    assert reason_of(ValueError("\ud800 \x1b[31mred")) == "ValueError: \\ud800 \\u001b[31mred"
+    assert len(reason_of(ValueError("x" * 1_000_000))) == len("ValueError: ") + MAX_REASON_CHARACTERS
+    assert reason_of(KeyError()) == "KeyError: "
 
 
 # ---- who must listen ---------------------------------------------------------------------------------

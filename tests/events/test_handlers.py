@@ -129,7 +129,28 @@ async def cancels_itself(event: Event) -> None:
     await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("bad", [raises, exits, raises_async, exits_async, cancels_itself])
+class Speechless(Exception):
+    """An error that cannot tell of itself."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def fails_without_a_text(event: Event) -> None:
+    raise Speechless
+
+
+async def fails_without_a_text_async(event: Event) -> None:
+    raise Speechless
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        raises, exits, raises_async, exits_async, cancels_itself, fails_without_a_text,
+        fails_without_a_text_async,
+    ],
+)  # fmt: skip
 async def test_a09_a_failing_handler_touches_nobody_else(
     bad: Any, router: UnifiedEventRouter, heard: Heard, store: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
