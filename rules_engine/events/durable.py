@@ -69,7 +69,8 @@ class DurableSubscription:
         self._active = False
         self._standing_by = False
         self._stop = threading.Event()
-        self._ended = Latch()
+        #: Opens when its last call has returned and it has let go of everything.
+        self.ended = Latch()
 
     # -- the handle
 
@@ -116,7 +117,7 @@ class DurableSubscription:
     async def aclose(self) -> None:
         """Close it and wait for the running call. Not from inside its own handler."""
         self.close()
-        await self._ended.arrive()
+        await self.ended.arrive()
 
     def narrow(self, name: str) -> None:
         """Listen to this event no longer; the last one closes it."""
@@ -258,7 +259,7 @@ class DurableSubscription:
         self._lease = None
         self._forget_noted()
         self.handler.close()
-        self._ended.open()
+        self.ended.open()
 
     def _forget_noted(self) -> None:
         with self._lock:

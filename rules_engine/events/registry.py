@@ -8,6 +8,7 @@ from typing import Protocol
 
 from rules_engine.events.feed import Item
 from rules_engine.events.handler_call import Callback, Handler
+from rules_engine.events.latch import Latch
 from rules_engine.events.statistics import HandlerStats
 
 
@@ -18,6 +19,8 @@ class Listener(Protocol):
     types: frozenset[str] | None
     handler: Handler
     stats: HandlerStats
+    #: Opens when its last call has returned and it has let go of everything.
+    ended: Latch
 
     @property
     def name(self) -> str:

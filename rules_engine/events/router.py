@@ -24,6 +24,7 @@ from rules_engine.events.event_forms import StageEvent, stage_types
 from rules_engine.events.expected import DAEMON_SUBSCRIPTIONS
 from rules_engine.events.feed import Feed
 from rules_engine.events.handler_call import DEFAULT_TIMEOUT_S, Callback, running_loop
+from rules_engine.events.handling import current_row
 from rules_engine.events.lazy_store import LazyStore
 from rules_engine.events.letters import LetterBox
 from rules_engine.events.name_resolution import Vocabulary, shipped_vocabulary
@@ -336,8 +337,10 @@ class UnifiedEventRouter:
             return
         self.leave(timeout)
         self._closed = True
-        for listener in self.registry.listeners:
+        listeners = self.registry.listeners
+        for listener in listeners:
             listener.close()
+        self._await_the_durable(listeners, timeout)
         self.feed.stop()
         self.watch.close()
         self.store.close()
@@ -347,6 +350,18 @@ class UnifiedEventRouter:
         living.discard(self)
 
     stop = close
+
+    def _await_the_durable(self, listeners: tuple[Listener, ...], timeout: float) -> None:
+        """Let them acknowledge what they have done and free their names: whoever comes next would wait long.
+
+        Not those that cannot end before this returns.
+        """
+        if current_row.get() is not None:
+            return
+        until, here = time.monotonic() + timeout, running_loop()
+        for listener in listeners:
+            if listener.durable is not None and (here is None or listener.handler.home() is not here):
+                listener.ended.wait(max(0.0, until - time.monotonic()))
 
     def restart_in_child(self) -> object:
         """After a fork: fresh insides. Returns what the parent still uses, to be kept and never touched."""

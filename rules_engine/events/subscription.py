@@ -60,7 +60,8 @@ class Subscription:
         self._behind = False  # True: rows come from the log, not from `offer`
         self._active = False  # True: somebody drains the queue, or will
         self._closed = False
-        self._ended = Latch()
+        #: Opens when its last call has returned and it has let go of everything.
+        self.ended = Latch()
         self._shift = 0  # the number of the thread that drains; an abandoned one has an old number
         self._abandoned = 0
 
@@ -103,14 +104,14 @@ class Subscription:
         for waiting in queue:
             _release(*waiting)
         if idle:
-            self._ended.open()
+            self.ended.open()
             self.handler.close()
         self._around.closed(self)
 
     async def aclose(self) -> None:
         """Close it and wait for the running call. Not from inside its own handler."""
         self.close()
-        await self._ended.arrive()
+        await self.ended.arrive()
 
     def narrow(self, name: str) -> None:
         """Listen to this event no longer; the last one closes it."""
@@ -247,7 +248,7 @@ class Subscription:
                 return None
             if self._closed:
                 self._active = False
-                self._ended.open()
+                self.ended.open()
                 self.handler.close()
                 return None
             if not self._queue:

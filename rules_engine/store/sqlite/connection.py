@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 from rules_engine.store.faults import fault
-from rules_engine.store.port import StoreBusy, StoreError
+from rules_engine.store.port import StoreBusy, StoreError, StoreMoved
 from rules_engine.store.sqlite import forking, migrations
 from rules_engine.store.sqlite.failures import CommitUnknown, full, is_full, translated
-from rules_engine.store.sqlite.files import IMMUTABLE, DatabaseFile
+from rules_engine.store.sqlite.files import IMMUTABLE, Companions, DatabaseFile
 from rules_engine.store.sqlite.lock import lock_for
 from rules_engine.store.sqlite.machine import Machine
 from rules_engine.store.sqlite.nudges import Nudges
@@ -69,7 +69,8 @@ class Database:
         self._lock = lock_for(self.file.beside("-lock"))
         self._lock_wait_s = lock_wait_s
         self._writer: sqlite3.Connection | None = None
-        self._readers: list[sqlite3.Connection] = []
+        self._writers_files: Companions = (0, 0)
+        self._readers: list[tuple[sqlite3.Connection, Companions]] = []
         self._keeps_readers = True
         self._checkpoint_at = CHECKPOINT_BYTES
         self._pid = os.getpid()
@@ -113,16 +114,22 @@ class Database:
         if connection is not None:
             if connection.in_transaction:
                 connection.rollback()
-            if len(self._readers) < IDLE_READERS and self._keeps_readers and not self.closed:
-                self._readers.append(connection)
+            files = self.file.companions()
+            keeps = self._keeps_readers and files[0] and not self.closed
+            if keeps and len(self._readers) < IDLE_READERS:
+                self._readers.append((connection, files))
             else:
                 connection.close()
 
     def _idle_reader(self) -> sqlite3.Connection | None:
-        try:
-            return self._readers.pop()
-        except IndexError:
-            return None
+        while True:
+            try:
+                connection, files = self._readers.pop()
+            except IndexError:
+                return None
+            if self.file.companions() == files:
+                return connection
+            connection.close()  # somebody deleted those it reads from: it would see nothing new
 
     def _open_reader(self) -> sqlite3.Connection | None:
         if not self.file.exists():
@@ -160,6 +167,8 @@ class Database:
         return result
 
     def _transact(self, work: Callable[[Transaction], T]) -> tuple[Transaction, T]:
+        if self._writer is not None and self.file.companions() != self._writers_files:
+            self._leave_deleted_files(self._writer)
         connection = self._writer or self._open_writer()
         transaction = Transaction(connection, self.machine)
         try:
@@ -213,8 +222,30 @@ class Database:
             connection.close()
             raise
         self.file.exists()
-        self._writer = connection
+        self._writer, self._writers_files = connection, self.file.companions()
         return connection
+
+    def _leave_deleted_files(self, connection: sqlite3.Connection) -> None:
+        """Somebody deleted the write-ahead log or its index while they were open; under the lock.
+
+        What was committed there is still in reach of this connection, and of nobody who comes later: it is
+        brought into the database first. Not if others have made new files and gone on from there: then it is
+        lost, and that must be said.
+        """
+        self.file.check_identity()
+        wal, _ = self.file.companions()
+        if not wal:
+            _, pages, done = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            if done < pages:
+                raise StoreBusy(f"the write-ahead log of {self.path} was deleted while others read from it")
+        known = _last_seq(connection) if wal not in (0, self._writers_files[0]) else 0
+        self.drop_connections()
+        found = _last_seq(self._open_writer())
+        if found < known:
+            raise StoreMoved(
+                f"the write-ahead log of {self.path} was deleted while it was open, and another program"
+                f" went on without it: the rows {found + 1} to {known} are lost"
+            )
 
     # -- the write-ahead log
 
@@ -270,8 +301,8 @@ class Database:
             self._close_all()
 
     def _close_all(self) -> None:
-        while (reader := self._idle_reader()) is not None:
-            reader.close()
+        while self._readers:
+            self._readers.pop()[0].close()
         if self._writer is not None:
             with suppress(sqlite3.Error):
                 self._writer.close()
@@ -295,3 +326,8 @@ class Database:
         self._pid = os.getpid()
         self._tainted = inherited
         self.nudges.after_fork_in_child()
+
+
+def _last_seq(connection: sqlite3.Connection) -> int:
+    found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchone()
+    return 0 if found is None else int(found[0])

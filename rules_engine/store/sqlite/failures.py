@@ -52,7 +52,7 @@ def translated(error: sqlite3.Error | OSError, path: Path) -> StoreError:
     if isinstance(error, OSError):
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             return read_only(path)
-        return StoreError(f"{path} cannot be used: {error.strerror or error}")
+        return StoreError(f"{error.filename or path} cannot be used: {error.strerror or error}")
     match primary_code(error):
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return StoreBusy(f"another program holds a lock on {path}: close it there")
@@ -64,5 +64,7 @@ def translated(error: sqlite3.Error | OSError, path: Path) -> StoreError:
             return StoreError(f"{path} cannot be opened: is its folder there, and may this user write in it?")
         case sqlite3.SQLITE_IOERR:
             return StoreError(f"the disk of {path} reports errors ({error}): check it before going on")
+        case _ if "no such" in str(error):  # a table or column that every database of ours has
+            return no_database(path, error)
         case _:
             return StoreError(f"{path}: {error}")

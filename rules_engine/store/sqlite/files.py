@@ -22,13 +22,18 @@ def may_write(path: Path) -> bool:
     return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
+Companions = tuple[int, int]
+
+
 class DatabaseFile:
     """One path, and the file that was found there first."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self._wal = self.beside("-wal")
+        self._shared = self.beside("-shm")
         self._identity: tuple[int, int] | None = None
+        self._least_bytes = 0
 
     def beside(self, suffix: str) -> Path:
         """A file that belongs to it."""
@@ -47,6 +52,7 @@ class DatabaseFile:
             return False
         if self._identity is None:
             self._identity = (found.st_dev, found.st_ino)
+            self._least_bytes = found.st_size
         return True
 
     def check_identity(self) -> None:
@@ -64,6 +70,14 @@ class DatabaseFile:
             raise StoreMoved(
                 f"{self.path} was replaced by another file while it was open: restart to use that one"
             )
+        if found.st_size < self._least_bytes:  # it never shrinks by itself
+            raise StoreMoved(
+                f"{self.path} was cut short while it was open: stop what uses it, and restore a copy"
+            )
+
+    def companions(self) -> Companions:
+        """The write-ahead log and its index, as they lie there now: each an inode, 0 for none."""
+        return _inode(self._wal), _inode(self._shared)
 
     def forget(self) -> None:
         """Take whatever lies there the next time."""
@@ -85,7 +99,7 @@ class DatabaseFile:
 
     def reading_mode(self) -> str:
         """How to open it for reading: even a reader writes to the shared memory file, if it may."""
-        shared = self.beside("-shm")
+        shared = self._shared
         if may_write(self.path.parent) and (may_write(shared) or not shared.exists()):
             return "mode=ro"
         return "mode=ro&readonly_shm=1" if shared.exists() else IMMUTABLE
@@ -110,6 +124,13 @@ class DatabaseFile:
     def size_bytes(self) -> int:
         """Of the database with its write-ahead log; 0 while there is none."""
         return _size(self.path) + self.wal_bytes()
+
+
+def _inode(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
 
 
 def _size(path: Path) -> int:
