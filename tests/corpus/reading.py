@@ -28,7 +28,8 @@ from rules_engine.pipeline import check_texts
 ROOT = Path(__file__).parent
 
 _EXPECT = re.compile(r"# expect: (?P<codes>RE\w{3}(?:, RE\w{3})*)\s*$")
-_MARK = re.compile(r"^# (?P<what>known miss|known false alarm): (?P<code>RE\w{3}): (?P<why>\S.*)$")
+#: A mark of what is known.
+MARK = re.compile(r"^# (?P<what>known miss|known false alarm): (?P<code>RE\w{3}): (?P<why>\S.*)$")
 _LIKE_A_MARK = re.compile(r"# *(?:expect\w*|known (?:miss|false)[\w ]*) *:", re.IGNORECASE)
 
 
@@ -106,7 +107,7 @@ def read(name: str, texts: Mapping[str, str]) -> RuleTexts:
     expected = []
     for path, text in texts.items():
         for number, line in enumerate(text.splitlines(), start=1):
-            if mark := _MARK.match(line):
+            if mark := MARK.match(line):
                 marks[mark["what"]][mark["code"]] = mark["why"]
             elif expects := _EXPECT.search(line):
                 below = line.lstrip().startswith("# expect")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from .mending import mended
 from .reading import Expected, judge, read
 
 UNUSED = "let poor = 0.3"
@@ -68,3 +69,24 @@ def test_information_is_counted_apart() -> None:
     text = f"{redeclared}\naction A.go()\nloop a on ELO_UPDATED do A.go() timeout 1m"
     seen = judge(read("clean/case", {"f": text}))
     assert ([found.code for found in seen.notes], seen.false_alarms) == (["RE118"], ())
+
+
+def test_mending_takes_untrue_marks_away_and_leaves_the_others() -> None:
+    text = "\n".join(
+        [
+            "# a constant that nobody uses",
+            "# known miss: RE505: found by now",
+            "# known miss: RE502: not found yet",
+            "# known false alarm: RE401: silent by now",
+            f"{UNUSED}  # expect: RE505, RE502",
+            "# expect: RE5xx",
+            "let other = 1",
+        ]
+    )
+    assert mended(read("faulty/case", {"f": text}))["f"].split("\n") == [
+        "# a constant that nobody uses",
+        "# known miss: RE502: not found yet",
+        f"{UNUSED}  # expect: RE505, RE502",
+        "# expect: RE505",
+        "let other = 1",
+    ]
