@@ -70,6 +70,7 @@ def run(
 def _daemon(chosen: Settings, store: Store, handlers: list[str], *, once: bool, http: str | None) -> None:
     from rules_engine.daemon.log import log
     from rules_engine.daemon.service import DaemonRunning, RulesRefused
+    from rules_engine.tools.status import delivery
     from rules_engine.wiring import make_service, serve_http
 
     service = make_service(chosen, store, handlers, keep_last_good=not once)
@@ -89,6 +90,8 @@ def _daemon(chosen: Settings, store: Store, handlers: list[str], *, once: bool, 
         if server is not None:
             log.info("watched", http=server.address)
         log.info("running", db=str(chosen.db), rules=" ".join(map(str, chosen.rules)), **service.summary())
+        for one in delivery(store, chosen)["missing_listeners"]:
+            log.warning("an expected listener is not there yet", listener=one["listener"], hears=one["event"])
         service.wait()
     except ValueError as problem:
         raise CommandError(f"--http {http}: {problem}", "write --http 127.0.0.1:8080") from None

@@ -42,12 +42,17 @@ def status(store: Store, chosen: Settings) -> dict[str, Any]:
             "limits": list(info.limits),
         },
         "readers": readers,
-        "delivery": delivery_report(store, Wishes(chosen.allowed_orphans, chosen.expected_listeners)),
+        "delivery": delivery(store, chosen),
         "waiting": dict(Counter(action.action for action in store.owed(_LOOKED_AT))),
         "actions": {"owed": counts.owed, "claimed": counts.claimed, "dead": counts.dead},
         "knobs": knob_records(Knobs(store=store)),
         "dead_letters": len(store.letters(_LOOKED_AT)),
     }
+
+
+def delivery(store: Store, chosen: Settings) -> dict[str, Any]:
+    """Orphans, dead subscriptions, unknown names and more, over all processes."""
+    return delivery_report(store, Wishes(chosen.allowed_orphans, chosen.expected_listeners))
 
 
 def knob_records(knobs: Knobs, name: str | None = None) -> list[dict[str, Any]]:

@@ -23,9 +23,17 @@ import pytest
 
 from rules_engine.config import SettingsError, settings
 from rules_engine.engine.plan import DoPlan, SetPlan
-from rules_engine.events.cross_process_events import push_event
+from rules_engine.events import data_events, stage_events
+from rules_engine.events.cross_process_events import poll_events, push_event
 from rules_engine.events.data_events import DataEventType
-from rules_engine.events.event_router import Event, UnifiedEventRouter, get_router, publish
+from rules_engine.events.event_router import (
+    Event,
+    StageCompletionResult,
+    StageEvent,
+    UnifiedEventRouter,
+    get_router,
+    publish,
+)
 from rules_engine.pipeline import load
 
 RULES = Path(__file__).resolve().parents[2] / "rules"
@@ -235,6 +243,26 @@ def test_every_event_that_the_specification_names_exists() -> None:
     assert named - set(DataEventType.__members__) == set()
 
 
+@pytest.mark.parametrize(("stage", "value", "events"), table("Stages"))
+@pytest.mark.parametrize("promoted", [True, False])
+async def test_the_end_of_each_stage_arrives_as_the_event_that_it_means(
+    stage: str, value: str, events: str, promoted: bool, router: UnifiedEventRouter
+) -> None:
+    heard: list[tuple[str, str]] = []
+    router.subscribe(StageEvent[stage], lambda event: heard.append((event.type, event.payload["event"])))
+    success, _, failure = events.partition(" or ")
+    router.subscribe(success, lambda event: heard.append((event.type, "by name")))
+    await publish(StageCompletionResult(StageEvent(value), True, 1, promoted=promoted))
+    if promoted or not failure:
+        assert sorted(heard) == [(success, "by name"), (success, value)]
+    else:
+        assert heard == [(failure, value)]
+
+
+def test_there_are_no_further_stages() -> None:
+    assert {row[0]: row[1] for row in table("Stages")} == {stage.name: stage.value for stage in StageEvent}
+
+
 # ---- the flow of the training pipeline ---------------------------------------------------------------
 
 
@@ -409,3 +437,71 @@ def test_each_listed_loop_ships_with_its_trigger_and_its_handler(
             elif isinstance(effect, SetPlan):
                 reached.add((plan.knobs[effect.knob].drives or "").partition(".")[0])
     assert handler in reached, f"loop {number}"
+
+
+# ---- best practices ----------------------------------------------------------------------------------
+
+
+async def test_practice_1_whatever_is_published_reaches_every_kind_of_listener(
+    router: UnifiedEventRouter,
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        buses = data_events.get_event_bus(), stage_events.get_event_bus()
+    heard: list[str] = []
+    router.subscribe("TRAINING_COMPLETED", lambda event: heard.append(type(event).__name__))
+    buses[0].subscribe("TRAINING_COMPLETED", lambda event: heard.append(type(event).__name__))
+    buses[1].subscribe(StageEvent.TRAINING_COMPLETE, lambda result: heard.append(type(result).__name__))
+    await publish(StageCompletionResult(StageEvent.TRAINING_COMPLETE, True, 1), source="trainer")
+    assert sorted(heard) == ["DataEvent", "Event", "StageCompletionResult"]
+    assert [event.event_type for event in poll_events(since_id=0)] == ["TRAINING_COMPLETED"]
+
+
+async def test_practice_2_the_source_is_seen_wherever_the_event_is(router: UnifiedEventRouter) -> None:
+    heard: list[str] = []
+    router.subscribe("HOST_ONLINE", lambda event: heard.append(event.source))
+    await publish("HOST_ONLINE", {"host": "a"}, source="p2p")
+    assert [*heard, poll_events(since_id=0)[0].source, router.get_history()[0].source] == ["p2p"] * 3
+
+
+async def test_practice_3_the_router_catches_what_a_handler_raises(
+    router: UnifiedEventRouter, store: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[int] = []
+    router.subscribe("HOST_ONLINE", lambda _: 1 / 0)
+    router.subscribe("HOST_ONLINE", lambda event: heard.append(event.seq))
+    await publish("HOST_ONLINE", {"host": "a"})
+    await asyncio.to_thread(router.flush)
+    assert heard == [1]
+    assert "ZeroDivisionError" in caplog.text
+    assert [letter.reason for letter in store.letters(10)] == ["ZeroDivisionError: division by zero"]
+
+
+async def test_practice_4_a_synchronous_handler_keeps_off_the_loop(router: UnifiedEventRouter) -> None:
+    where: dict[str, int] = {}
+
+    async def on_loop(_: Event) -> None:
+        where["async"] = threading.get_ident()
+
+    router.subscribe("HOST_ONLINE", on_loop)
+    router.subscribe("HOST_ONLINE", lambda _: where.setdefault("sync", threading.get_ident()))
+    await publish("HOST_ONLINE", {"host": "a"})
+    assert where["async"] == threading.get_ident() != where["sync"]
+
+
+async def test_practice_5_what_a_handler_emits_waits_until_it_has_ended(router: UnifiedEventRouter) -> None:
+    steps: list[str] = []
+    finished = asyncio.Event()
+
+    async def on_event(event: Event) -> None:
+        steps.append(f"begin {event.type}")
+        if event.type == "HOST_ONLINE":
+            await publish("HOST_OFFLINE", {"host": "a"})
+        steps.append(f"end {event.type}")
+        if len(steps) == 4:
+            finished.set()
+
+    router.subscribe_many(["HOST_ONLINE", "HOST_OFFLINE"], on_event)
+    await publish("HOST_ONLINE", {"host": "a"})
+    await asyncio.wait_for(finished.wait(), 10)
+    assert steps == ["begin HOST_ONLINE", "end HOST_ONLINE", "begin HOST_OFFLINE", "end HOST_OFFLINE"]

@@ -143,6 +143,17 @@ def test_a_daemon_that_was_stopped_while_another_took_over_commits_nothing_and_e
     assert site.store.firing_counts() == decided
 
 
+def test_lesson_44_a_daemon_says_at_its_start_who_does_not_listen(site):
+    (site.folder / "rules-engine.toml").write_text(
+        '[expected_listeners]\nValve = ["READING", "HOST_ONLINE"]\nrules = ["READING", "PRESSURE_ALARM"]\n'
+    )
+    site.daemon()
+    said = site.until(lambda: [line for line in site.log().splitlines() if "expected listener" in line])
+    assert len(said) == 1  # the loop acts on `Valve` when READING comes, and the rules hear both of theirs
+    assert "Valve" in said[0]
+    assert "HOST_ONLINE" in said[0]
+
+
 def test_pages_for_those_who_watch(site):
     from urllib.request import urlopen
 
