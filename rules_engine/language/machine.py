@@ -28,7 +28,7 @@ _DROPPED_WHOLE = frozenset(
 )
 
 
-_CLOSING = frozenset({"RPAR", "RSQB", "RBRACE"})
+_CLOSING = frozenset({"RPAR", "RSQB", "RBRACE", "COMMA"})
 
 
 class _Dropped:
@@ -145,7 +145,7 @@ class Machine:
     def begins_structure(self, index: int) -> bool:
         """Whether a token is a clause word, and no field of that name: first on its line, followed by
         what can follow such a word, where such a word could come if all before were in order."""
-        token = self.tokens[index]
+        token = self.tokens[min(index, len(self.tokens) - 1)]
         kind = token.kinds[0]
         follow = structure_words().get(kind)
         if follow is None or not self.first_on_line(index):
@@ -158,6 +158,7 @@ class Machine:
 
     def first_on_line(self, index: int) -> bool:
         """Whether nothing but space stands before a token on its line."""
+        index = min(index, len(self.tokens) - 1)
         before = self.tokens[index - 1].end if index else 0
         return index == 0 or "\n" in self.source.text[before : self.tokens[index].start]
 

@@ -162,10 +162,10 @@ CLAUSES = [
     ('per ¦"config_key"', "RE010", "a name stands without quotes"),
     ("when a matches ¦hex*", "RE010", "a text stands in quotes"),
     # ---- anything else ----
-    ("when a > ¦$b", "RE001", "`$` stands where an expression belongs"),
+    ("when a > ¦$b", "RE005", "no `$` stands before a name"),
     ("when a > 3 ¦4", "RE001", "`4` has no place here"),
     ("emit X { a: 1 ¦2 }", "RE001", "`2` has no place here"),
-    ("cooldown ¦\"5m\"", "RE001", "`\"5m\"` stands where a time such as `10m` belongs"),
+    ("cooldown ¦\"5m\"", "RE010", "a time stands without quotes"),
     ("on ¦5m", "RE002", "`every` is missing before `5m`"),
     ("limit ¦x per 1h", "RE001", "`x` stands where a number belongs"),
     ("emit X ¦[a]", "RE005", "the fields of an event stand in braces"),

@@ -16,6 +16,7 @@ _LEADING = {
     "DURATION": ("every", "for", "timeout", "per", "within"),
     "ACTION": ("do", "drives", "undo"),
     "EVENT": ("emit", "send", "emits"),
+    "NAME": ("set",),
 }
 
 
@@ -95,6 +96,13 @@ class Missing:
         """The word that has to stand before a time, an action or an event; None when two could."""
         machine = self.machine
         kind = token.kinds[0]
+        behind = self.place.next
+        if kind == "NAME" and behind.kinds[0] not in {"EQ", "SETOP", "LSQB"} and behind.text != "==":
+            return None
+        if self.place.complete() and kind != "DURATION" and not self.place.first_on_line():
+            return None
+        if kind == "DURATION" and machine.accepts("_EVERY", kind):
+            return "every"  # behind `retry 3`, where another option could come too
         words = [
             word
             for word in _LEADING.get(kind, ())
@@ -106,9 +114,10 @@ class Missing:
         """Goes on where both ends of a bracket are missing: of a block, with its first effect, which
         goes with the block; of a list, behind it."""
         machine = self.machine
-        if token.kinds[0] not in structure_words():
+        depth = machine.depth_accepting(token.kinds[0]) if token.kinds[0] in structure_words() else 0
+        if not depth:
             return self.place.skip()
-        machine.truncate(machine.depth_accepting(token.kinds[0]))
+        machine.truncate(depth)
         self.place.spoil(token)
         return True
 

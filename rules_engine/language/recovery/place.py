@@ -87,7 +87,8 @@ class Place:
                 value.kinds[0] in structure_words() or (value.text in FORMS and "NAME" in value.kinds)
             ):
                 return f"the form is {FORMS.get(value.text, value.text)}"
-        return ""
+        marked = any(isinstance(value, Token) and value.text == "@" for value in self.machine.values)
+        return 'the form is `@owner("team")`, and then the loop it is about' if marked else ""
 
     # ---- brackets --------------------------------------------------------------------------------
 

@@ -32,10 +32,18 @@ def followers() -> dict[str, frozenset[str]]:
 
 
 class Repairer:
-    """Mends slips at the place where a parse stands."""
+    """Mends slips at the place where a parse stands.
+
+    `stuck` says that the last one was reported and cannot be mended: go on at the next clause.
+    """
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
+        self.stuck = False
+
+    def attempt(self, token: Token) -> bool:
+        """Whether one of its slips was found; then it is reported and mended."""
+        raise NotImplementedError
 
     def _report(self, code: Code, start: int, end: int, message: str, help: str) -> None:
         self.machine.findings.append(code.at(self.machine.builder.span(start, end), message, help=help))
@@ -72,4 +80,5 @@ class Repairer:
         return self.machine.tokens[self.machine.at - 1] if self.machine.at else None
 
     def _next(self) -> Token:
-        return self.machine.tokens[self.machine.at + 1]
+        tokens = self.machine.tokens
+        return tokens[min(self.machine.at + 1, len(tokens) - 1)]

@@ -5,7 +5,10 @@ from __future__ import annotations
 from rules_engine.language.lexer import Token
 from rules_engine.language.machine import Machine
 from rules_engine.language.recovery.brackets import BracketRepairs
+from rules_engine.language.recovery.groups import GroupRepairs
 from rules_engine.language.recovery.numbers import NumberRepairs
+from rules_engine.language.recovery.operators import OperatorRepairs
+from rules_engine.language.recovery.phrases import PhraseRepairs
 from rules_engine.language.recovery.signs import SignRepairs
 from rules_engine.language.recovery.words import WordRepairs
 
@@ -14,20 +17,23 @@ class Repairs:
     """Tries all known slips at the place where a parse stands."""
 
     def __init__(self, machine: Machine) -> None:
-        self._words = WordRepairs(machine)
         self._all = (
+            OperatorRepairs(machine),
+            GroupRepairs(machine),
             SignRepairs(machine),
             NumberRepairs(machine),
             BracketRepairs(machine),
-            self._words,
+            PhraseRepairs(machine),
+            WordRepairs(machine),
         )
 
     @property
     def stuck(self) -> bool:
         """Whether the last slip was reported and cannot be mended: go on at the next clause."""
-        return self._words.stuck
+        return any(repairs.stuck for repairs in self._all)
 
     def attempt(self, token: Token) -> bool:
         """Whether a known slip was found; then it is reported and mended."""
-        self._words.stuck = False
+        for repairs in self._all:
+            repairs.stuck = False
         return any(repairs.attempt(token) for repairs in self._all)

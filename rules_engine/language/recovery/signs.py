@@ -20,8 +20,39 @@ class SignRepairs(Repairer):
 
     def attempt(self, token: Token) -> bool:
         """Whether one of these slips was found; then it is reported and mended."""
-        attempts = (self._invisible, self._quotes, self._comment, self._sign, self._equals, self._colon)
+        attempts = (
+            *(self._conflict, self._invisible, self._quotes, self._comment, self._sigil),
+            *(self._sign, self._equals, self._colon),
+        )
         return any(attempt(token) for attempt in attempts)
+
+    def _conflict(self, token: Token) -> bool:
+        """`<<<<<<< HEAD`, what is left of a merge."""
+        if token.kinds[0] != "BAD_CONFLICT":
+            return False
+        end = token.start + 7
+        advice = "keep one of the two versions and remove the three marks"
+        self._report(FOREIGN, token.start, end, "a merge left two versions here", advice)
+        self._drop(token.end)
+        return True
+
+    def _sigil(self, token: Token) -> bool:
+        """`$score`, `@score`, and `- set x = 1` as in a list."""
+        machine = self.machine
+        following = self._next()
+        if token.text in {"$", "@"} and following.start == token.end and machine.accepts("NAME"):
+            if following.kinds[-1] != "NAME" or machine.first_on_line(machine.at):
+                return False
+            message = f"no `{token.text}` stands before a name"
+        elif token.text in {"-", "*"} and machine.first_on_line(machine.at):
+            if machine.accepts("LPAR") or not any(machine.accepts(kind) for kind in following.kinds):
+                return False
+            message = f"no `{token.text}` stands before a clause"
+        else:
+            return False
+        self._report(FOREIGN, token.start, token.end, message, f"remove the `{token.text}`")
+        machine.at += 1
+        return True
 
     def _invisible(self, token: Token) -> bool:
         if token.kinds[0] != "BAD_CHARACTER" or unicodedata.category(token.text) not in {
@@ -71,11 +102,13 @@ class SignRepairs(Repairer):
         for sign in ("//", "/*", "--"):
             before = self._before()
             if token.text == sign[1] and before and before.text == sign[0] and before.end == token.start:
-                if sign == "--" or not self.machine.unshift():
+                if (sign == "--" and self.machine.accepts("NAME")) or not self.machine.unshift():
                     continue
                 token = before
             elif not self._text(token).startswith(sign) or (
-                sign == "--" and not self.machine.first_on_line(self.machine.at)
+                sign == "--"
+                and self.machine.accepts("MINUS")
+                and not self.machine.first_on_line(self.machine.at)
             ):
                 continue
             end = token.start + len(self._text(token))
@@ -110,6 +143,8 @@ class SignRepairs(Repairer):
 
     def _advised(self, token: Token, sign: str) -> bool:
         machine = self.machine
+        if sign == "%" and self._ends_operand():
+            return False  # `10 %`
         if sign not in slips.SIGN_ADVICE or (sign == "|" and not machine.accepts("_OR")):
             return False
         end = token.start + len(sign)
@@ -118,7 +153,14 @@ class SignRepairs(Repairer):
         self._spoil(token)
         if machine.accepts("PLUS") and sign in {"**", "^", "%"}:
             machine.feed(Token(("PLUS",), "+", token.start, token.start))
+        self.stuck = not any(machine.accepts(kind) for kind in machine.tokens[machine.at].kinds)
         return True
+
+    def _ends_operand(self) -> bool:
+        """Whether no operand follows: a share such as `10 %` was meant, no remainder."""
+        machine = self.machine
+        fits = any(machine.accepts("PLUS", kind) for kind in self._next().kinds)
+        return not fits or machine.first_on_line(machine.at + 1)
 
     def _replaced(self, token: Token, sign: str) -> bool:
         if sign not in slips.SIGNS:
@@ -140,6 +182,8 @@ class SignRepairs(Repairer):
         if token.text == "=" and machine.accepts("COLON") and not machine.accepts("EQ"):
             self._report(FOREIGN, token.start, token.end, "`=` stands where `:` belongs", "type `:`")
             return self._replace(token.end, ":") or True
+        if token.text == "=" and machine.accepts("RSQB", "EQ"):
+            return False  # `set k[x = 1`: the bracket is missing
         if token.text == "=" and machine.accepts("COMPARE"):
             self._report(FOREIGN, token.start, token.end, "`=` sets a value, `==` compares", "type `==`")
             return self._replace(token.end, "==") or True
@@ -153,6 +197,9 @@ class SignRepairs(Repairer):
         if token.text != ":":
             return False
         machine = self.machine
+        following = machine.tokens[machine.at + 1 : machine.at + 3]
+        if self._needless_type(token, following):
+            return True
         for meant in ("=", "in"):
             if machine.accepts(kind_of(meant)) and not machine.accepts("COMPARE"):
                 self._report(
@@ -160,10 +207,21 @@ class SignRepairs(Repairer):
                 )
                 self._replace(token.end, meant)
                 return True
-        following = machine.tokens[machine.at + 1].kinds
         last_on_line = machine.first_on_line(machine.at + 1)
-        if any(machine.accepts(kind) for kind in following) or last_on_line:
+        if any(machine.accepts(kind) for kind in following[0].kinds) or last_on_line:
             self._report(FOREIGN, token.start, token.end, "no `:` stands here", "remove the `:`")
             machine.at += 1
             return True
         return False
+
+    def _needless_type(self, token: Token, following: list[Token]) -> bool:
+        """`let x: float = 5`, `knob k: float in 0..1 = 0.5`."""
+        machine = self.machine
+        if [t.kinds[0] for t in following] not in (["NAME", "IN"], ["NAME", "EQ"]):
+            return False
+        if machine.accepts("COMPARE") or not machine.accepts(following[1].kinds[0]):
+            return False
+        message = "no type stands here: the value says it"
+        self._report(FOREIGN, token.start, following[0].end, message, f"remove `: {following[0].text}`")
+        self._drop(following[0].end)
+        return True

@@ -17,6 +17,8 @@ SIGNS: dict[str, tuple[str, str]] = {
     "<>": ("!=", "unequal has a sign of its own"),
     "&": ("and", "conditions are joined with words"),
     "!": ("not", "a condition is negated with a word"),
+    "~=": ("matches", "a pattern is matched with a word"),
+    "=~": ("matches", "a pattern is matched with a word"),
     "≠": ("!=", "signs are plain ones"),
     "≤": ("<=", "signs are plain ones"),
     "≥": (">=", "signs are plain ones"),
@@ -34,8 +36,58 @@ SIGN_ADVICE: dict[str, str] = {
     "^": "type `pow(a, b)`",
     "%": "type `mod(a, b)` for a remainder; `25%` is a percentage",
     "++": "type `+= 1`",
+    "--": "type `-= 1`",
+    "/=": "type `*= 0.5` to halve it",
+    "?": "choose a value with `match { condition: value, else: value }`",
     "->": "effects follow as clauses of their own",
     "|": "type `or` between conditions",
+}
+
+#: What stands for one of some signs and words of the language, wherever that would fit and it does not.
+JOINTS: dict[str, tuple[str, ...]] = {
+    ";": (",",),
+    ",": ("or", "|", ".."),
+    "|": ("or", ","),
+    "&": (",",),
+    "and": ("or", ","),
+    "or": ("|", ","),
+    "->": (":", "then"),
+    "=>": (":", "then"),
+    "-": ("..",),
+    "–": ("..",),  # noqa: RUF001
+    "...": ("..",),
+    "to": ("..", "="),
+    "/": ("per",),
+    "in": ("within", "per"),
+    "each": ("per",),
+    "a": ("per",),
+    "every": ("per",),
+    "for": ("within",),
+    "during": ("within",),
+    "default": ("=",),
+    "followed": ("then",),
+    "before": ("then",),
+}
+
+#: Comparisons in words, behind `is`.
+COMPARED: dict[str, str] = {
+    **dict.fromkeys(("equal", "equals", "same"), "=="),
+    **dict.fromkeys(("greater", "more", "above", "over", "higher", "larger"), ">"),
+    **dict.fromkeys(("less", "below", "under", "lower", "smaller"), "<"),
+}
+
+#: What else is said of a value that is there, or not, behind `is`.
+STATES: dict[str, str] = {
+    **dict.fromkeys(("present", "defined", "given"), "known"),
+    **dict.fromkeys(("absent", "missing", "undefined", "empty"), "unknown"),
+}
+
+#: Words that other languages put in front of something that needs none here.
+PREFIXES: dict[str, str] = {
+    "case": "remove it: the arms of a `match` begin with a value or a condition",
+    **dict.fromkeys(("f", "r", "b"), "remove it: a text in an effect fills in `{name}` by itself"),
+    "optional": "remove it, and type `?` behind the type",
+    "new": "remove it",
 }
 
 #: Where a declaration begins.
@@ -62,6 +114,14 @@ CLAUSES: dict[str, str] = {
     **dict.fromkeys(("publish", "raise", "fire", "send", "dispatch"), "emit"),
     **dict.fromkeys(("assign", "update", "adjust"), "set"),
     **dict.fromkeys(("on_failure", "catch", "except", "rescue"), "failed"),
+}
+
+#: Steps of a test.
+STEPS: dict[str, str] = {
+    **dict.fromkeys(("emit", "publish", "fire", "raise"), "send"),
+    **dict.fromkeys(("assert", "verify", "check", "should"), "expect"),
+    **dict.fromkeys(("assume", "suppose"), "given"),
+    **dict.fromkeys(("mock", "fake"), "stub"),
 }
 
 #: Clauses of other languages that this one says in another way.
@@ -92,7 +152,6 @@ OPERATORS: dict[str, str] = {
     **dict.fromkeys(("ge", "gte"), ">="),
     **dict.fromkeys(("le", "lte"), "<="),
     **dict.fromkeys(("ne", "neq"), "!="),
-    "to": "=",
     "be": "=",
 }
 
@@ -105,6 +164,8 @@ OPERATOR_ADVICE: dict[str, str] = {
     "startswith": 'type `x matches "start*"`',
     "endswith": 'type `x matches "*end"`',
     "then": "effects follow as clauses of their own, without a word before them",
+    "else": "choose a value with `match { condition: value, else: value }`",
+    "exists": "type `is known`",
     "contain": 'type `x matches "*part*"`',
 }
 

@@ -31,6 +31,7 @@ FORMS = {
     "loop": "`loop name`, then its clauses",
     "test": '`test "what it shows" { at 0m send EVENT { field: value } }`',
     "on": "`on EVENT`, `on A or B`, `on A then B within 6h`, `on no A within 5m` or `on every 5m`",
+    "cron": '`on cron "0 3 * * *"`, then perhaps `in "Europe/Berlin"`',
     "per": "`per field`",
     "with": "`with name = value`",
     "when": "`when condition`, then perhaps `for 10m` and `until condition`",
@@ -86,6 +87,8 @@ def quoted(token: Token) -> str:
 def phrases(kinds: Iterable[str]) -> list[str]:
     """What could stand at a place, the open-ended first, each said once."""
     said = set(kinds) - _UNSAID
+    if "COLON" in said and "NAME" not in said:
+        said -= {"VBAR"}  # another spelling of the field is not what anybody forgot
     if "DURATION" in said and "NUMBER" not in said:
         said.discard("NAME")  # a time, or the name of one
     found = [phrase for kind, phrase in _PHRASES.items() if kind in said]

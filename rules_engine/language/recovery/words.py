@@ -6,7 +6,6 @@ import re
 
 from rules_engine.language.grammar import grammar
 from rules_engine.language.lexer import Token
-from rules_engine.language.machine import Machine
 from rules_engine.language.recovery import slips
 from rules_engine.language.recovery.codes import WRONG_FORM
 from rules_engine.language.recovery.repairer import FOREIGN, NO_VALUE, Repairer
@@ -20,10 +19,6 @@ _BOOLS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false", "y
 
 class WordRepairs(Repairer):
     """Names in the wrong form, and words of other languages."""
-
-    def __init__(self, machine: Machine) -> None:
-        super().__init__(machine)
-        self.stuck = False  # reported, and nothing to mend: go on at the next clause
 
     def attempt(self, token: Token) -> bool:
         """Whether one of these slips was found; then it is reported and mended."""
@@ -40,6 +35,8 @@ class WordRepairs(Repairer):
                 WRONG_FORM, token.start, token.end, "a name stands without quotes", f"type `{plain}`"
             )
             return self._replace(token.end, plain, "NAME") or True
+        if token.kinds[0] == "STRING" and not machine.accepts("STRING") and self._unquoted(token, plain):
+            return True
         bare = token.kinds[-1] in {"NAME", "BAD_WORD", "EVENT"} or token.kinds[0] in {"STAR", "ACTION"}
         if bare and machine.accepts("STRING") and not (machine.accepts("NAME") or machine.accepts("_WHEN")):
             if machine.begins_structure(machine.at):
@@ -51,6 +48,20 @@ class WordRepairs(Repairer):
             self._report(WRONG_FORM, token.start, end, "a text stands in quotes", f'type `"{found[0]}"`')
             self._spoil(token)
             return self._replace(end, f'"{found[0]}"', "STRING") or True
+        return False
+
+    def _unquoted(self, token: Token, plain: str) -> bool:
+        """`cooldown "5m"`, `limit "3" per 1h`, `on "A"`."""
+        forms = {
+            "DURATION": (r"(?:\d+(?:ms|s|m|h|d))+", "a time stands without quotes"),
+            "NUMBER": (r"\d+(?:\.\d+)?%?", "a number stands without quotes"),
+            "EVENT": (r"[A-Z][A-Z0-9_]*", "an event's name stands without quotes"),
+            "ACTION": (r"[A-Z][A-Za-z0-9]*\.[a-z_][a-z0-9_]*", "an action's name stands without quotes"),
+        }
+        for kind, (form, message) in forms.items():
+            if self.machine.accepts(kind) and re.fullmatch(form, plain):
+                self._report(WRONG_FORM, token.start, token.end, message, f"type `{plain}`")
+                return self._replace(token.end, plain, kind) or True
         return False
 
     def _no_value(self, token: Token) -> bool:
@@ -206,7 +217,7 @@ class WordRepairs(Repairer):
         """The word of the language for one of another, where it fits."""
         machine = self.machine
         following = self._next().kinds
-        for table in (slips.CLAUSES, slips.DECLARATIONS, slips.OPERATORS):
+        for table in (slips.CLAUSES, slips.DECLARATIONS, slips.STEPS, slips.OPERATORS):
             meant = table.get(word)
             if meant == "do" and following == ("EVENT",) and self._next_is_dotted():
                 following = ("ACTION",)
@@ -226,11 +237,12 @@ class WordRepairs(Repairer):
 
     def _advice(self, word: str) -> str | None:
         machine = self.machine
-        if machine.accepts("COMPARE") or word == "then":
+        if machine.accepts("COMPARE") or word in {"then", "else"}:
             advice = slips.OPERATOR_ADVICE.get(word)
             if advice:
                 return advice
-        if machine.first_on_line(machine.at) and (machine.accepts("_DO") or machine.accepts("_ON")):
+        begins = any(machine.accepts(kind) for kind in ("_DO", "_ON", "_LOOP"))
+        if begins and machine.first_on_line(machine.at):
             return slips.CLAUSE_ADVICE.get(word)
         return None
 
