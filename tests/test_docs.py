@@ -142,6 +142,13 @@ def _session(text: str) -> list[tuple[str, str, int]]:
     return commands
 
 
+@pytest.mark.parametrize("page", PAGES[1:], ids=lambda page: page.name)
+def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", re.sub(FENCE, "", page.read_text()))
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert missing == []
+
+
 def test_make_is_all_the_readme_needs() -> None:
     readme = (ROOT / "README.md").read_text()
     assert "make demo" in readme
