@@ -52,12 +52,14 @@ class DedupWindow:
 
     def feed(self, rows: Iterable[Seen], now_ms: int) -> None:
         """Take rows that lie in the log, in order; older ones than the span go."""
+        by_id, by_digest, keep = self._by_id, self._by_digest, self._rows.append
         for row in rows:
-            self._rows.append(row)
-            self._by_id[row.id] = row
-            if row.dedup is not None:
-                self._by_digest[row.dedup] = row
-            self.position = row.seq
+            seq, _, event_id, digest = row
+            keep(row)
+            by_id[event_id] = row
+            if digest is not None:
+                by_digest[digest] = row
+            self.position = seq
         self._drop_old(now_ms)
 
     def _drop_old(self, now_ms: int) -> None:
@@ -82,21 +84,22 @@ class DedupWindow:
         fresh: list[tuple[Seen, NewEvent]] = []
         ids: dict[str, Seen] = {}
         digests: dict[str, Seen] = {}
+        known_id, known_digest = self._by_id.get, self._by_digest.get
         for event in events:
+            event_id = event.id
             digest = None if event.dedup is None else event.dedup.hex()
-            first = ids.get(event.id) or self._by_id.get(event.id)
+            first = ids.get(event_id) or known_id(event_id)
             if first is None and digest is not None:
-                twin = digests.get(digest) or self._by_digest.get(digest)
+                twin = digests.get(digest) or known_digest(digest)
                 if twin is not None and now_ms - twin.time_ms < event.dedup_window_ms:
                     first = twin
             if first is not None:
-                answers.append(Duplicate(event.id, first.id, first.seq))
+                answers.append(Duplicate(event_id, first.id, first.seq))
                 continue
-            row = Seen(seq, now_ms, event.id, digest)
-            ids[event.id] = row
+            row = ids[event_id] = Seen(seq, now_ms, event_id, digest)
             if digest is not None:
                 digests[digest] = row
-            answers.append(Stored(event.id, seq, now_ms))
+            answers.append(Stored(event_id, seq, now_ms))
             fresh.append((row, event))
             seq += 1
         return answers, fresh

@@ -48,13 +48,8 @@ def decode_key(text: str) -> Key:
 
 def check_event(event: NewEvent) -> None:
     """Refuse what could not be read back: `NotStorable` naming what is wrong with it."""
-    for name, text in (
-        ("id", event.id),
-        ("type", event.type),
-        ("source", event.source),
-        ("cause", event.cause),
-        ("chain", event.chain),
-    ):
+    for name in ("id", "type", "source", "cause", "chain"):
+        text = getattr(event, name)
         if text is not None and not is_storable(text):
             raise NotStorable(f"the {name} of an event must be text without NUL, not {text!r:.80}")
     if not event.id or not event.type:

@@ -30,13 +30,7 @@ from rules_engine.store.sqlite.failures import CommitUnknown
 from rules_engine.store.sqlite.nudges import POLL_MS, ROWS, WORK
 
 _KINDS: Final = {int(kind): kind for kind in Kind}
-#: What differs from row to row; each json_extract under the lock counts.
 _COLUMNS: Final = ("kind", "id", "type", "dedup", "source", "cause", "chain", "depth", "body")
-_INSERT_MANY: Final = (
-    f"INSERT INTO event(seq, time_ms, {', '.join(_COLUMNS)}) SELECT ? + key, ?, "
-    + ", ".join(f"json_extract(value, '$[{n}]')" for n in range(len(_COLUMNS)))
-    + " FROM json_each(?)"
-)
 #: SQLite's integers end here; Python's do not.
 _GREATEST: Final = 2**63 - 1
 _INSERT_ONE = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -84,7 +78,7 @@ def keep_clock(transaction: Transaction, clock: LogClock) -> None:
 def insert_rows(transaction: Transaction, end: LogEnd, events: Sequence[NewEvent]) -> int:
     """Append rows at the log's end, all with the time of its clock; the seq of the last one."""
     columns = [
-        [
+        (
             int(event.kind),
             event.id,
             event.type,
@@ -94,17 +88,36 @@ def insert_rows(transaction: Transaction, end: LogEnd, events: Sequence[NewEvent
             event.chain,
             event.depth,
             event.body.decode(),
-        ]
+        )
         for event in events
     ]
     place = (end.head + 1, end.clock.log_ms)
     if len(columns) == 1:
         transaction.sql.execute(_INSERT_ONE, (*place, *columns[0]))
     else:
-        transaction.sql.execute(_INSERT_MANY, (*place, orjson.dumps(columns).decode()))
+        _insert_many(transaction.sql, place, columns)
     keep_clock(transaction, end.clock)
     transaction.nudge(ROWS)
     return end.head + len(events)
+
+
+def _insert_many(sql: sqlite3.Connection, place: tuple[int, int], rows: list[tuple[Any, ...]]) -> None:
+    """In one statement (R4). Each json_extract under the lock counts: what all rows share is bound."""
+    sources: list[str] = []
+    same: list[Any] = []
+    differing: list[tuple[Any, ...]] = []
+    for values in zip(*rows, strict=True):
+        if values.count(values[0]) == len(values):
+            sources.append("?")
+            same.append(values[0])
+        else:
+            sources.append(f"json_extract(value, '$[{len(differing)}]')")
+            differing.append(values)
+    insert = (
+        f"INSERT INTO event(seq, time_ms, {', '.join(_COLUMNS)})"
+        f" SELECT ? + key, ?, {', '.join(sources)} FROM json_each(?)"
+    )
+    sql.execute(insert, (*place, *same, orjson.dumps(list(zip(*differing, strict=True))).decode()))
 
 
 class SqliteLog:
