@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import gc
 import os
 import sys
@@ -68,9 +69,10 @@ def fmt(
             _print_diff(path, before, after)
         elif check:
             say(f"would format {path}")
-        else:
-            _replace(Path(path), after)
+        elif _replaced(Path(path), after):
             say(f"formatted {path}")
+        else:
+            outcome.refused += 1
     _print_summary(outcome, only_told=check or diff)
     if outcome.refused:
         raise typer.Exit(CANNOT)
@@ -144,9 +146,14 @@ def _filter(*, check: bool, diff: bool) -> None:
 
 
 def _print_diff(path: str, before: bytes, after: bytes) -> None:
-    old, new = (data.decode().split("\n") for data in (before, after))
-    for line in difflib.unified_diff(old, new, path, path, lineterm=""):
+    for line in difflib.unified_diff(_lines(before), _lines(after), path, path, lineterm=""):
         say(line)
+
+
+def _lines(data: bytes) -> list[str]:
+    """The lines as `diff` shows them, which says where the last one has no end."""
+    *lines, last = data.decode().split("\n")
+    return [*lines, f"{last}\n\\ No newline at end of file"] if last else lines
 
 
 def _print_summary(outcome: _Outcome, *, only_told: bool) -> None:
@@ -160,9 +167,23 @@ def _print_summary(outcome: _Outcome, *, only_told: bool) -> None:
     note(visible(", ".join(parts)))
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file as a whole or not at all; its mode stays, and a link to it stays a link."""
+def _replaced(path: Path, data: bytes) -> bool:
+    """Write a file as a whole or not at all; whether it could be written.
+
+    Its mode stays, and a link to it stays a link.
+    """
     target = path.resolve()
+    try:
+        if not os.access(target, os.W_OK):  # a new file in its place would not ask
+            raise PermissionError(errno.EACCES, "it may not be written", str(path))
+        _replace(target, data)
+    except OSError as problem:
+        error(f"{path}: {problem.strerror or problem}", "it was left as it is")
+        return False
+    return True
+
+
+def _replace(target: Path, data: bytes) -> None:
     status = target.stat()
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 
 import pytest
 
@@ -42,6 +43,17 @@ def test_diff_shows_the_change_and_makes_none(command, ugly):
     assert "+  when value > 10  # high\n" in result.out
     assert ugly.read_text() == UGLY
     assert command("fmt", "--diff", "--check").code == 1
+
+
+def test_the_diff_can_be_applied(command, ugly):
+    ugly.write_text(UGLY.rstrip("\n"))
+    patch = command("fmt", "--diff").out
+    assert (
+        "-loop   quiet on READING when value>10 # high\n\\ No newline at end of file\n+loop quiet\n" in patch
+    )
+    applied = subprocess.run(["git", "apply", "-p0", "-"], input=patch, text=True, check=False)
+    assert applied.returncode == 0
+    assert ugly.read_text() == NEAT
 
 
 def test_a_file_with_mistakes_of_syntax_is_left_alone_and_the_others_are_formatted(command, ugly, here):
@@ -100,16 +112,31 @@ def test_nothing_is_left_beside_the_files(command, ugly):
     assert sorted(path.name for path in ugly.parent.iterdir()) == ["a.loop", "neat.loop"]
 
 
-def test_when_it_cannot_write_the_file_stays_whole(command, ugly, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device", str(ugly))
+def test_a_file_that_cannot_be_written_stays_whole_and_the_others_are_formatted(
+    command, ugly, here, monkeypatch
+):
+    (here / "rules" / "z.loop").write_text("let   z = 1")
+    replace = os.replace
+
+    def full(source, target):
+        if str(target).endswith("a.loop"):
+            raise OSError(28, "No space left on device", str(target))
+        replace(source, target)
 
     monkeypatch.setattr(os, "replace", full)
     result = command("fmt")
-    assert result.code == 2
-    assert "No space left" in result.err
+    assert (result.code, result.out) == (2, "formatted rules/z.loop\n")
+    assert "rules/a.loop: No space left on device" in result.err
     assert ugly.read_text() == UGLY
-    assert sorted(path.name for path in ugly.parent.iterdir()) == ["a.loop", "neat.loop"]
+    assert sorted(path.name for path in ugly.parent.iterdir()) == ["a.loop", "neat.loop", "z.loop"]
+
+
+def test_a_file_that_may_not_be_written_is_left_alone(command, ugly, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anything
+    result = command("fmt")
+    assert (result.code, result.out) == (2, "")
+    assert "rules/a.loop: it may not be written" in result.err
+    assert ugly.read_text() == UGLY
 
 
 def test_standard_input_is_formatted_to_standard_output(command):
