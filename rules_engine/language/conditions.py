@@ -34,6 +34,7 @@ Case = Mapping[Key, Region]
 _MOST_CASES = 200
 _MOST_MEETINGS = 4000
 _ANY: tuple[Case, ...] = ({},)
+_TOO_MANY: tuple[Case, ...] = ({},)
 _TRUE, _FALSE = Choice(frozenset((True,))), Choice(frozenset((False,)))
 
 
@@ -49,10 +50,7 @@ def cases(expr: program.Expr | None, setting: Setting = NOWHERE, *, wanted: bool
         case program.Unary(op="not", operand=operand):
             return cases(operand, setting, wanted=not wanted)
         case program.Binary(op="and" | "or"):
-            both = (expr.op == "and") is wanted
-            left = cases(expr.left, setting, wanted=wanted)
-            right = cases(expr.right, setting, wanted=wanted)
-            return every([left, right]) if both else _capped(left + right)
+            return _joined(expr, setting, wanted=wanted)
         case program.Binary(op="in" | "not-in"):
             return _membership(expr, setting, wanted=wanted is (expr.op == "in"))
         case program.Binary() if expr.op in FLIPPED:
@@ -66,6 +64,15 @@ def cases(expr: program.Expr | None, setting: Setting = NOWHERE, *, wanted: bool
     if expr.type.base is Base.BOOL:
         return _bounded(expr, setting, _TRUE if wanted else _FALSE)
     return _ANY
+
+
+def _joined(expr: program.Binary, setting: Setting, *, wanted: bool) -> tuple[Case, ...]:
+    both = (expr.op == "and") is wanted
+    left = cases(expr.left, setting, wanted=wanted)
+    if left is _TOO_MANY and not both:
+        return _TOO_MANY  # of a long row of alternatives, none of the rest matters
+    right = cases(expr.right, setting, wanted=wanted)
+    return every([left, right]) if both else _capped(left + right)
 
 
 def every(parts: Iterable[Sequence[Case]]) -> tuple[Case, ...]:
@@ -111,7 +118,7 @@ def _meet(one: Case, other: Case) -> Case | None:
 
 
 def _capped(found: tuple[Case, ...]) -> tuple[Case, ...]:
-    return found if len(found) <= _MOST_CASES else _ANY
+    return found if len(found) <= _MOST_CASES else _TOO_MANY
 
 
 # ---- comparisons -----------------------------------------------------------------------------------

@@ -16,7 +16,12 @@ from rules_engine.language.tree import TreeBuilder
 MAX_DEPTH = 100
 
 
-OVER_LIMIT = Code("RE009", "over-limit", Severity.ERROR, "A file is too long, or something nests too deeply.")
+OVER_LIMIT = Code(
+    "RE009",
+    "over-limit",
+    Severity.ERROR,
+    "A file is too long or holds too many mistakes, or something nests too deeply.",
+)
 
 #: Declarations, clauses and steps of tests: what a mistake inside costs, and no more than that.
 _DROPPED_WHOLE = frozenset(

@@ -77,6 +77,9 @@ class Recovery:
         """Leaves the rest of the file unread."""
         machine = self.machine
         rest = machine.tokens[machine.at]
+        if machine.findings[-1].code is not OVER_LIMIT:
+            message = f"after {MAX_FINDINGS} mistakes the rest of this file is not read"
+            self.place.report(OVER_LIMIT, rest, message, help="mend the first ones; more may be found then")
         machine.broken.append(s.Broken(machine.builder.span(rest.start, machine.tokens[-1].end), "", None))
         machine.at = len(machine.tokens) - 1
         self.place.skip()
