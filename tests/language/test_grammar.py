@@ -48,6 +48,6 @@ def test_the_grammar_has_no_conflicts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_grammar_is_strict_in_every_way_lark_can_check() -> None:
-    """No two terminals of one rank match the same text, either. Needs the package interegular."""
+    """No two terminals of one rank match the same text, either. Needs a development dependency."""
     pytest.importorskip("interegular")
     Lark(TEXT, parser="lalr", start=list(STARTS), strict=True)
