@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from rules_engine.event import Kind, Row
 from rules_engine.events.event_forms import StageEvent
 from rules_engine.events.name_resolution import shipped_vocabulary
 from rules_engine.pipeline import check_texts
+from rules_engine.tools.replay import replay
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "reference" / "lessons.md"
@@ -209,3 +211,32 @@ loop b
   set weight = 1.5
 """
     assert_told(rules, "RE401", "`a` sets `weight` on the same event")
+
+
+def test_lesson_14_an_outcome_that_was_never_told_is_neither_success_nor_failure() -> None:
+    rules = """
+event DONE { run: int, success: bool? } dedup off from "trainer"
+action Keeper.blame(run: int)
+action Keeper.praise(run: int)
+
+loop failures_are_blamed
+  on DONE
+  when not success
+  do Keeper.blame(run) timeout 1m
+
+loop successes_are_praised
+  on DONE
+  when success
+  do Keeper.praise(run) timeout 1m
+"""
+    plan = check_texts({"rules/a.loop": rules}).plan
+    assert plan is not None
+    told: list[dict[str, object]] = [{}, {"success": None}, {"success": True}, {"success": False}]
+    rows = [
+        Row(seq, seq * 1_000, Kind.EVENT, f"e{seq}", "DONE", {"run": seq} | payload)
+        for seq, payload in enumerate(told, 1)
+    ]
+    assert [(firing.loop, firing.position) for firing in replay(plan, rows)] == [
+        ("successes_are_praised", 3),
+        ("failures_are_blamed", 4),
+    ]

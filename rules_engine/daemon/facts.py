@@ -67,7 +67,12 @@ def listening_record(plan: Plan, now_ms: int) -> dict[str, Any]:
 
     What a loop does or drives hears the loop's events: `SelfplayScheduler` is wired when a loop acts on it.
     """
-    heard: dict[str, set[str]] = {"rules": {*plan.by_event, *plan.fed_by_event}}
+    tables = (plan.by_event, plan.fed_by_event)
+    heard: dict[str, set[str]] = {
+        "rules": {
+            name for t in tables for name, loops in t.items() if any(one.mode != "off" for one in loops)
+        }
+    }
     for name, loops in plan.by_event.items():
         for owner in {owner for loop in loops if loop.mode == "live" for owner in _acts_on(loop, plan)}:
             heard.setdefault(owner, set()).add(name)

@@ -107,7 +107,7 @@ async def test_serving_performs_what_a_daemon_elsewhere_owes_until_it_is_cancell
         serving.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asyncio.wait_for(serving, PATIENCE_S)
-    assert not any("rules-engine" in thread.name for thread in threading.enumerate())
+    assert not any(thread.name.startswith("rules-engine ") for thread in threading.enumerate())
 
 
 async def test_serving_nothing_is_an_error(folder):

@@ -286,6 +286,7 @@ def test_lesson_50_the_report_and_its_records_are_bounded(
     for n in range(KEPT_RECORDS + 5):
         store.put_fact(f"{PREFIX}old{n}", empty_record("p", clock.ms - n))
     store.put_fact(f"{PREFIX}ancient", empty_record("p", clock.ms - KEPT_MS - 1))
+    assert len(store.facts(PREFIX)) > KEPT_RECORDS
     stranger = other(store)
     stranger.subscribe("HOST_ONLINE", print)
     tell(stranger)
@@ -294,6 +295,16 @@ def test_lesson_50_the_report_and_its_records_are_bounded(
     assert stranger.presence.name in kept
     assert f"{PREFIX}ancient" not in kept
     stranger.close()
+
+
+def test_a_record_is_kept_for_a_day(store: Any, clock: Any) -> None:
+    store.put_fact(f"{PREFIX}old", empty_record("p", clock.ms - KEPT_MS))
+    store.put_fact(f"{PREFIX}older", empty_record("p", clock.ms - KEPT_MS - 1))
+    router = other(store)
+    router.subscribe("HOST_ONLINE", print)
+    tell(router)
+    assert sorted(store.facts(PREFIX)) == sorted([f"{PREFIX}old", router.presence.name])
+    router.close()
 
 
 def test_a_process_without_anything_to_say_leaves_nothing(store: Any) -> None:

@@ -95,6 +95,7 @@ class MemoryActions(MemoryLog):
                 if letter.kind != ACTION_LETTER:
                     raise StoreError(
                         f"dead letter {letter_id} is of kind {letter.kind}: only an action can be retried"
+                        " here; a handler's is retried by its own program: router.retry_dead_letters()"
                     )
                 self._lanes.owe([action_of(letter.body)])
                 self._hint()

@@ -188,6 +188,7 @@ class SqliteActions(SqliteLog):
                 if letter[0] != ACTION_LETTER:
                     raise StoreError(
                         f"dead letter {letter_id} is of kind {letter[0]}: only an action can be retried"
+                        " here; a handler's is retried by its own program: router.retry_dead_letters()"
                     )
                 owe(transaction, [action_of(decode(letter[1]))])
             sql.execute("DELETE FROM letter WHERE id = ?", (letter_id,))
