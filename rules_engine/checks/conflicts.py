@@ -7,7 +7,7 @@ from fractions import Fraction
 from itertools import combinations
 from typing import Literal
 
-from rules_engine.checks.activations import Activation, activations, live, target
+from rules_engine.checks.activations import Activation, Occasion, activations, live, target
 from rules_engine.language import program
 from rules_engine.language.conditions import Case, every, witness
 from rules_engine.language.diagnostics import Code, Diagnostic, Related, Severity
@@ -53,7 +53,7 @@ def _competition(
     message = f"`{first}` sets `{knob}` on the same event, {clash}"
     advice = "let one loop decide, or give the two conditions that exclude each other"
     related = (Related(target(one[1]), f"set by `{first}`"),)
-    shown = witness(case, one[0].event.name) | {"loops": [first, other[0].loop.name]}
+    shown = witness(case, one[0].named) | {"loops": [first, other[0].loop.name]}
     return COMPETING_SETS.at(target(other[1]), message, help=advice, related=related, witness=shown)
 
 
@@ -78,18 +78,18 @@ def done_and_undone(rules: program.Program) -> Iterator[Diagnostic]:
                     message = f"`{one.loop.name}` undoes this on the same event"
                 advice = "let one loop decide, or give the two conditions that exclude each other"
                 related = (Related(target(first), f"done by `{one.loop.name}`"),)
-                shown = witness(shared[0], one.event.name) | {"loops": [one.loop.name, other.loop.name]}
+                shown = witness(shared[0], one.named) | {"loops": [one.loop.name, other.loop.name]}
                 yield DONE_AND_UNDONE.at(target(second), message, help=advice, related=related, witness=shown)
 
 
 def _pairs(rules: program.Program) -> Iterator[tuple[Activation, Activation]]:
-    """Every two activations of different loops by one event, in order of loop name."""
-    by_event: dict[str, list[Activation]] = {}
+    """Every two activations of different loops on one occasion, in order of loop name."""
+    by_occasion: dict[Occasion, list[Activation]] = {}
     for loop in live(rules):
         for activation in activations(rules, loop):
             if activation.cases and activation.effects:
-                by_event.setdefault(activation.event.name, []).append(activation)
-    for found in by_event.values():
+                by_occasion.setdefault(activation.occasion, []).append(activation)
+    for found in by_occasion.values():
         for one, other in combinations(found, 2):
             if one.loop.name != other.loop.name:
                 yield one, other

@@ -1,195 +1,211 @@
-"""Cycles: loops that trigger one another, by what they emit or by what their actions emit."""
+"""Cycles: loops that trigger one another, by what they emit, do or set."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 
-from rules_engine.checks.activations import live, setting_of, target
+from rules_engine.checks.activations import target
+from rules_engine.checks.damping import Rest, rests, slowest
+from rules_engine.checks.endings import counted_out, ending, growth
+from rules_engine.checks.graphs import shortest_way
+from rules_engine.checks.sending import Node
+from rules_engine.checks.triggering import Edge, Triggering, on_cycles
 from rules_engine.language import program
 from rules_engine.language.catalog import duration_text
-from rules_engine.language.conditions import cases, every
-from rules_engine.language.diagnostics import Code, Diagnostic, Related, Severity
-from rules_engine.language.ranges import bounds, of_type
-from rules_engine.language.regions import Choice, Numbers, Region
+from rules_engine.language.diagnostics import Code, Diagnostic, Hop, Related, Severity
 
 ENDLESS = Code(
     "RE301", "endless-cycle", Severity.ERROR, "Loops trigger each other, and nothing slows or stops them."
 )
 DAMPED = Code("RE302", "damped-cycle", Severity.INFO, "Loops trigger each other, and something slows them.")
+GROWING = Code(
+    "RE306",
+    "growing-cycle",
+    Severity.WARNING,
+    "Each turn of a cycle multiplies a knob by more than one.",
+)
 
-#: A loop, and whether it is its latch's end that acts.
-Node = tuple[str, bool]
+#: So many ways round are looked for; a rule set with more has told enough.
+_MOST_WAYS_ROUND = 100
 
-
-@dataclass
-class _Edge:
-    """One loop triggers another: by which event, and where that is said."""
-
-    event: str
-    effect: program.Effect
-    to: Node
-
-
-@dataclass
-class _Graph:
-    edges: dict[Node, list[_Edge]] = field(default_factory=dict)
-    damped: dict[Node, bool] = field(default_factory=dict)
+Edges = Mapping[Node, Sequence[Edge]]
 
 
-def endless_cycles(rules: program.Program) -> Iterator[Diagnostic]:
-    """Cycles of loops none of which has a cooldown, limit, hold or latch."""
-    graph = _graph(rules)
-    undamped = {
-        node: [edge for edge in edges if not graph.damped[edge.to]]
-        for node, edges in graph.edges.items()
-        if not graph.damped[node]
-    }
-    for path in _cycles(undamped):
+def all_cycles(rules: program.Program) -> Iterator[Diagnostic]:
+    """All findings about cycles; who sets off whom is worked out once for them."""
+    flow = Triggering(rules)
+    if not flow.cyclic:
+        return
+    yield from endless_cycles(flow)
+    yield from damped_cycles(flow)
+    yield from growing_cycles(flow)
+
+
+def endless_cycles(flow: Triggering) -> Iterator[Diagnostic]:
+    """Cycles on which no loop has a cooldown, limit, hold or latch, and that do not end by themselves."""
+    for path in _ways_round(_endless(flow)):
         shown = _shown(path)
         message = f"this comes back to where it started: {' -> '.join(shown)}"
         if len(path) == 1:
-            message = f"`{path[0].to[0]}` hears what it emits itself, and never stops"
+            message = f"`{path[0].to[0]}` sets itself off by `{path[0].sent.named}`, and never stops"
         advice = "add `cooldown 5m` or `limit 3 per 1h` to one of the loops, or a condition that ends it"
-        yield ENDLESS.at(target(path[0].effect), message, help=advice, related=_related(path), witness=shown)
+        yield ENDLESS.at(
+            target(path[0].effect), message, help=advice, related=_related(path), witness=_hops(path)
+        )
 
 
-def damped_cycles(rules: program.Program) -> Iterator[Diagnostic]:
-    """Cycles that a cooldown, limit, hold or latch slows down, with the most they can do."""
-    graph = _graph(rules)
-    loops = {loop.name: loop for loop in rules.loops}
-    for path in _cycles(graph.edges):
-        members = [loops[edge.to[0]] for edge in path]
-        if not any(graph.damped[edge.to] for edge in path):
-            continue
+def damped_cycles(flow: Triggering) -> Iterator[Diagnostic]:
+    """Cycles that something slows or ends, with the most that they can do."""
+    for path in _damped(flow):
         shown = _shown(path)
-        slowest = max(_interval_ms(loop) for loop in members)
-        rate = f"at most once in {duration_text(slowest)} for each key" if slowest else "a latch holds it"
-        message = f"this comes back to where it started, {rate}: {' -> '.join(shown)}"
+        message = f"this comes back to where it started, {_rate(flow, path)}: {' -> '.join(shown)}"
         advice = "nothing to do, if that is meant"
-        yield DAMPED.at(target(path[0].effect), message, help=advice, related=_related(path), witness=shown)
+        yield DAMPED.at(
+            target(path[0].effect), message, help=advice, related=_related(path), witness=_hops(path)
+        )
 
 
-# ---- the graph -------------------------------------------------------------------------------------
-
-
-def _graph(rules: program.Program) -> _Graph:
-    graph = _Graph()
-    loops = live(rules)
-    for loop in loops:
-        slowed = bool(loop.cooldown_ms or loop.limit or loop.hold_ms or loop.until is not None)
-        entering = [
-            *loop.effects,
-            *(effect for after in loop.after for effect in after.effects),
-            *loop.failed,
-        ]
-        for clears, effects in ((False, entering), (True, list(loop.cleared))):
-            node = (loop.name, clears)
-            graph.damped[node] = slowed
-            graph.edges[node] = [
-                _Edge(event, effect, to)
-                for effect in effects
-                for event, payload in _emitted(effect, loop)
-                for to in _reached(rules, loops, event, payload)
-            ]
-    return graph
-
-
-def _emitted(
-    effect: program.Effect, loop: program.Loop
-) -> Iterator[tuple[str, Mapping[str, Region | None] | None]]:
-    """The events that an effect brings about, with what their fields can be where that is known."""
-    if isinstance(effect, program.DoEffect):
-        for event in effect.action.emits:
-            yield event, None
-    elif isinstance(effect, program.EmitEffect):
-        locals_ = dict(loop.locals)
-        given = dict(effect.payload)
-        payload: dict[str, Region | None] = {}
-        for name, decl in effect.event.fields.items():
-            if name in given:
-                region = _values(given[name], locals_)
-                if region is not None:
-                    payload[name] = region
-            elif decl.derived is None:
-                payload[name] = None
-        yield effect.event.name, payload
-
-
-def _values(value: program.Expr, locals_: Mapping[str, program.Expr]) -> Region | None:
-    """What a written value can be; None where nothing is known of it."""
-    if isinstance(value, program.Const) and isinstance(value.value, str | bool):
-        return Choice(frozenset((value.value,)))
-    if value.type.is_number:
-        return Numbers((bounds(value, locals_),))
-    return of_type(value.type)
-
-
-def _reached(
-    rules: program.Program,
-    loops: list[program.Loop],
-    event: str,
-    payload: Mapping[str, Region | None] | None,
-) -> Iterator[Node]:
-    """The loops that such an event can set off."""
-    for loop in loops:
-        for heard in loop.trigger.events:
-            if heard.event != event or (payload and any(payload.get(key, _SENT) is None for key in loop.per)):
+def growing_cycles(flow: Triggering) -> Iterator[Diagnostic]:
+    """Cycles on which the relative steps of a knob multiply to more than one, faster than it decays."""
+    told: set[str] = set()
+    for path in _damped(flow):
+        slow = _rest(flow, path)
+        for knob, grown in growth(flow, path, slow.interval_ms if slow else 0).items():
+            if knob in told:
                 continue
-            setting = setting_of(rules, loop, event, payload)
-            passed = cases(heard.filter, setting)
-            if every([passed, cases(loop.when, setting)]):
-                yield loop.name, False
-            if loop.until is not None and loop.cleared and every([passed, cases(loop.until, setting)]):
-                yield loop.name, True
+            told.add(knob)
+            shown = " -> ".join(_shown(path))
+            message = f"each turn multiplies `{knob}` by {float(grown.factor):g}: {shown}"
+            advice = "make the factors multiply to at most 1, or set the knob to a value"
+            places = [Related(target(effect), f"`{knob}` is multiplied here too") for effect in grown.by[1:]]
+            yield GROWING.at(
+                target(grown.by[0]), message, help=advice, related=tuple(places), witness=_hops(path)
+            )
 
 
-_SENT = Choice(frozenset(), others=True)
+# ---- what slows a cycle ----------------------------------------------------------------------------
 
 
-# ---- cycles ----------------------------------------------------------------------------------------
+def _is_free(flow: Triggering, edge: Edge) -> bool:
+    """Whether nothing holds up the loop that this sets off."""
+    loop = flow.loops[edge.to[0]]
+    if edge.delay_ms:
+        return False
+    if edge.to[1] == "clears":
+        return not loop.until_hold_ms
+    if isinstance(loop.trigger, program.Repeat) and loop.trigger.count > 1:
+        return False
+    passed = Rest(1, loop.cooldown_ms) if edge.sure and loop.cooldown_ms else None
+    return all(rest == passed for rest in rests(loop))
 
 
-def _cycles(edges: Mapping[Node, list[_Edge]]) -> Iterator[list[_Edge]]:
-    """A shortest cycle through each node that no earlier cycle went through, in order of name."""
+def _endless(flow: Triggering) -> dict[Node, list[Edge]]:
+    """The edges of cycles that nothing slows, without those that come to an end."""
+    free = {node: [edge for edge in found if _is_free(flow, edge)] for node, found in flow.cyclic.items()}
+    while True:
+        free = on_cycles(free)
+        ends = ending(flow, free)
+        if not ends:
+            return free
+        free = {node: [edge for edge in found if edge not in ends] for node, found in free.items()}
+
+
+def _damped(flow: Triggering) -> Iterator[list[Edge]]:
+    """A shortest cycle through each loop and each effect that holds one up, or ends it."""
+    endless = {edge for found in _endless(flow).values() for edge in found}
     told: set[Node] = set()
-    for start in sorted(edges):
-        if start in told:
-            continue
-        path = _way_back(start, edges)
-        if path:
-            nodes = {edge.to for edge in path}
-            if not told & nodes:
+    tried = 0
+    for node in sorted(flow.cyclic):
+        for edge in flow.cyclic[node]:
+            if edge in endless or edge.to in told or tried >= _MOST_WAYS_ROUND:
+                continue
+            tried += 1
+            path = shortest_way([edge], node, flow.cyclic, lambda one: one.to)
+            if path and not (told & {one.to for one in path}):
                 yield path
-            told |= nodes
+            told |= {one.to for one in path}
 
 
-def _way_back(start: Node, edges: Mapping[Node, list[_Edge]]) -> list[_Edge]:
-    waiting: list[list[_Edge]] = [[edge] for edge in edges.get(start, ())]
-    seen: set[Node] = set()
-    while waiting:
-        path = waiting.pop(0)
-        here = path[-1].to
-        if here == start:
-            return path
-        if here not in seen:
-            seen.add(here)
-            waiting += [[*path, edge] for edge in edges.get(here, ())]
-    return []
+def _rest(flow: Triggering, path: Sequence[Edge]) -> Rest | None:
+    found = [Rest(1, edge.delay_ms) for edge in path if edge.delay_ms]
+    for edge in path:
+        loop = flow.loops[edge.to[0]]
+        if edge.to[1] == "enters":
+            passed = Rest(1, loop.cooldown_ms) if edge.sure else None
+            found += [rest for rest in rests(loop) if rest != passed]
+        elif loop.until_hold_ms:
+            found.append(Rest(1, loop.until_hold_ms))
+    found += [
+        Rest(1, step.ms)
+        for edge in path
+        if edge.sent.knob is not None and edge in _stepped(path)
+        for step in edge.sent.knob.steps
+    ]
+    return slowest(found)
 
 
-def _shown(path: list[_Edge]) -> list[str]:
+def _stepped(path: Sequence[Edge]) -> list[Edge]:
+    return [edge for edge in path if isinstance(edge.effect, program.SetEffect) and edge.effect.op != "="]
+
+
+def _rate(flow: Triggering, path: Sequence[Edge]) -> str:
+    """How often it can come round at most, or what ends it."""
+    slow = _rest(flow, path)
+    if slow is not None:
+        whose = " over all keys" if slow.overall else " for each key"
+        keyed = any(flow.loops[edge.to[0]].per for edge in path)
+        bypassed = any(
+            flow.loops[edge.to[0]].unless is not None and flow.loops[edge.to[0]].cooldown_ms == slow.ms
+            for edge in path
+        )
+        return f"{slow}{whose if keyed else ''}{', but for `unless`' if bypassed else ''}"
+    for edge in path:
+        trigger = flow.loops[edge.to[0]].trigger
+        if isinstance(trigger, program.Repeat):
+            each = f"{trigger.count} `{edge.sent.named}` in {duration_text(trigger.within_ms)}"
+            return f"with {each} for each turn"
+    field = counted_out(flow, path)
+    if field:
+        return f"until `{field}` has come to its end"
+    if any(flow.loops[edge.to[0]].until is not None for edge in path):
+        return "once for each time that the latch is entered"
+    return "until nothing changes any more"
+
+
+# ---- ways round ------------------------------------------------------------------------------------
+
+
+def _ways_round(edges: Edges) -> Iterator[list[Edge]]:
+    """A shortest cycle through each loop that no earlier one went through, in order of name."""
+    told: set[Node] = set()
+    tried = 0
+    for start in sorted(edges):
+        if start in told or tried >= _MOST_WAYS_ROUND:
+            continue
+        tried += 1
+        path = shortest_way(edges[start], start, edges, lambda one: one.to)
+        if path:
+            told |= {edge.to for edge in path}
+            yield path
+
+
+def _shown(path: Sequence[Edge]) -> list[str]:
     """A cycle as the names along it: loop, event, loop, ... and the first loop again."""
     names = [path[-1].to[0]]
     for edge in path:
-        names += [edge.event, edge.to[0]]
+        names += [edge.sent.named, edge.to[0]]
     return names
 
 
-def _related(path: list[_Edge]) -> tuple[Related, ...]:
-    return tuple(Related(target(edge.effect), f"then `{edge.event}`") for edge in path[1:])
+def _related(path: Sequence[Edge]) -> tuple[Related, ...]:
+    return tuple(Related(target(edge.effect), f"then `{edge.sent.named}`") for edge in path[1:])
 
 
-def _interval_ms(loop: program.Loop) -> int:
-    by_limit = loop.limit_ms // loop.limit if loop.limit else 0
-    return max(loop.cooldown_ms if loop.unless is None else 0, by_limit, loop.hold_ms)
+def _hops(path: Sequence[Edge]) -> tuple[Hop, ...]:
+    return tuple(Hop(target(edge.effect), edge.source[0], _does(edge), edge.to[0]) for edge in path)
+
+
+def _does(edge: Edge) -> str:
+    if edge.sent.action is not None:
+        return f"does {edge.sent.action}, which emits {edge.sent.event}"
+    return f"sets {edge.sent.event}" if edge.sent.knob is not None else f"emits {edge.sent.event}"

@@ -13,8 +13,7 @@ Check = Callable[[Program], Iterable[Diagnostic]]
 
 #: Every check there is, one for each code, in the order of their codes.
 CHECKS: tuple[Check, ...] = (
-    cycles.endless_cycles,
-    cycles.damped_cycles,
+    cycles.all_cycles,
     stability.one_way_knobs,
     stability.overlapping_latches,
     stability.latches_without_gap,

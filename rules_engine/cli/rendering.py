@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rules_engine.cli.excerpts import Label, excerpt, printable
-from rules_engine.language.diagnostics import CODES, Diagnostic, Severity
+from rules_engine.language.diagnostics import CODES, Diagnostic, Hop, Severity
 from rules_engine.language.source import Source, Span
 
 _PLURALS = {Severity.ERROR: "errors", Severity.WARNING: "warnings", Severity.INFO: "notes"}
@@ -90,17 +90,21 @@ def _block(diagnostic: Diagnostic, sources: Mapping[str, Source], *, color: bool
     if diagnostic.help:
         notes.append(f"{bold}help{reset}: {printable(diagnostic.help)}")
     if diagnostic.witness is not None:
-        notes.append(f"{bold}witness{reset}: {_witness(diagnostic.witness)}")
+        notes.append(f"{bold}witness{reset}: {_witness(diagnostic.witness, sources)}")
     if notes:
         lines.append(f"{' ' * width} {blue}|{reset}")
     lines += [f"{' ' * width} {blue}={reset} {note}" for note in notes]
     return "\n".join(lines)
 
 
-def _witness(witness: Any) -> str:
-    """An event as `{...}`, a path as one arrow after the other."""
+def _witness(witness: Any, sources: Mapping[str, Source]) -> str:
+    """An event as `{...}`, a path as one arrow after the other, with the place of each hop."""
     if isinstance(witness, str):
         return printable(witness)
+    if isinstance(witness, list | tuple) and witness and all(isinstance(step, Hop) for step in witness):
+        places = [f"{hop.span.path}:{_position(hop.span, sources)[0]}" for hop in witness]
+        steps = [f"{hop.loop} {hop.does} ({place})" for hop, place in zip(witness, places, strict=True)]
+        return printable(" -> ".join([*steps, witness[-1].to]))
     if isinstance(witness, list | tuple) and all(isinstance(step, str) for step in witness):
         return printable(" -> ".join(witness))
     return printable(json.dumps(witness, ensure_ascii=False, default=str))
@@ -153,8 +157,20 @@ def as_object(diagnostic: Diagnostic, sources: Mapping[str, Source]) -> dict[str
             )
             for related in diagnostic.related
         ],
-        "witness": diagnostic.witness,
+        "witness": _witness_object(diagnostic.witness, sources),
     }
+
+
+def _witness_object(witness: Any, sources: Mapping[str, Source]) -> Any:
+    """A witness as JSON can hold it: each hop of a path with its place."""
+    if not isinstance(witness, tuple):
+        return witness
+    found = []
+    for hop in witness:
+        line, column = _position(hop.span, sources)
+        place = {"path": hop.span.path, "line": line, "column": column}
+        found.append({"loop": hop.loop, "does": hop.does, "to": hop.to, **place})
+    return found
 
 
 def as_sarif(diagnostics: Iterable[Diagnostic], sources: Mapping[str, Source]) -> dict[str, Any]:

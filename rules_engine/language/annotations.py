@@ -18,7 +18,7 @@ BAD_ANNOTATION = Code(
 )
 
 #: How many texts each takes, at least and at most.
-_TEXTS = {"shadow": (0, 0), "off": (0, 1), "owner": (1, 1), "allow": (1, 2)}
+_TEXTS = {"shadow": (0, 0), "off": (0, 1), "owner": (1, 1), "allow": (2, 2)}
 
 
 @dataclass
@@ -57,7 +57,7 @@ def annotations_of(findings: Findings, item: syntax.LoopItem) -> Annotations:
         seen.setdefault(name, annotation.span)
         texts = _texts(annotation)
         least, most = _TEXTS[name]
-        if texts is None or not least <= len(texts) <= most:
+        if texts is None or not least <= len(texts) <= most or (name == "allow" and not texts[1].strip()):
             message, advice = f"`@{name}` is not written so", f"write it as {ANNOTATIONS[name]}"
             findings.add(BAD_ANNOTATION.at(annotation.span, message, help=advice))
             continue
@@ -74,7 +74,7 @@ def _take(found: Annotations, name: str, span: Span, texts: list[str]) -> None:
         case "owner":
             found.owner = texts[0]
         case "allow":
-            found.allows += (program.Allow(span, texts[0], texts[1] if len(texts) > 1 else ""),)
+            found.allows += (program.Allow(span, texts[0], texts[1]),)
 
 
 def _texts(annotation: syntax.Annotation) -> list[str] | None:

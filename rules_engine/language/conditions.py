@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 from rules_engine.language import program
 from rules_engine.language.ranges import bounds, of_type
@@ -224,9 +224,10 @@ def _membership(expr: program.Binary, setting: Setting, *, wanted: bool) -> tupl
 
 def _pattern(expr: program.Matches, setting: Setting, *, wanted: bool) -> tuple[Case, ...]:
     subject = plain(expr.subject, setting)
-    if subject.type.words:
+    possible = _possible(subject, setting)
+    if isinstance(possible, Choice) and not possible.others:
         pattern = expr.pattern.replace("[", "[[]")
-        fitting = frozenset(word for word in subject.type.words if fnmatchcase(word, pattern) is wanted)
+        fitting = frozenset(word for word in possible.values if fnmatchcase(str(word), pattern) is wanted)
         return _bounded(subject, setting, Choice(fitting))
     known = ("known", key_of(subject, setting))
     return (
@@ -241,6 +242,9 @@ def _knowledge(expr: program.IsKnown, setting: Setting, *, known: bool) -> tuple
     subject = plain(expr.subject, setting)
     if _is_absent(subject, setting):
         return () if known else _ANY
+    sure = isinstance(subject, program.FieldRead) and subject.field in setting.certain
+    if not known and sure and setting.is_of_event(cast(program.FieldRead, subject)):
+        return ()
     return ({("known", key_of(subject, setting)): _TRUE if known else _FALSE},)
 
 
@@ -255,11 +259,13 @@ def _is_absent(subject: program.Expr, setting: Setting) -> bool:
     """Whether a field is certainly unknown in the event at hand."""
     if not isinstance(subject, program.FieldRead) or setting.event is None:
         return False
+    if not setting.is_of_event(subject):
+        return False
     if subject.alias is not None and setting.event.name not in setting.aliases.get(
         subject.alias, frozenset()
     ):
         return True
-    if subject.field not in setting.event.fields:
+    if subject.field not in setting.event.fields and not setting.open:
         return True
     return setting.payload is not None and setting.payload.get(subject.field, _TRUE) is None
 
@@ -283,7 +289,7 @@ def _possible(subject: program.Expr, setting: Setting) -> Region | None:
     if isinstance(declared, Numbers):
         inside = bounds(subject, setting.locals)
         declared = Numbers((inside,), declared.whole).meet(declared)
-    if isinstance(subject, program.FieldRead) and setting.event is not None:
+    if isinstance(subject, program.FieldRead) and setting.event is not None and setting.is_of_event(subject):
         own = setting.event.fields.get(subject.field)
         narrowed = of_type(own.type) if own is not None else None
         if declared is not None and narrowed is not None:

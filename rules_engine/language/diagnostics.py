@@ -54,11 +54,21 @@ class Related:
 
 
 @dataclass(frozen=True, slots=True)
+class Hop:
+    """One step of a path: what a loop does there (`emits Q`), and to which loop it leads."""
+
+    span: Span
+    loop: str
+    does: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One finding at one place.
 
     `message` is one phrase that makes sense alone, `help` says what to type, `witness` is a concrete
-    event or path that shows the finding (anything JSON can hold).
+    event (anything JSON can hold) or path (hops) that shows the finding.
     """
 
     code: Code

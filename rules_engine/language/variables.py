@@ -18,7 +18,9 @@ class Setting:
     """Where a condition stands. `locals` are the loop's; `event` the one that is bound, if it is known.
 
     `owner` sets the windows of one loop apart from those of another. `payload` tells what the fields of
-    the bound event can be, None for one that is absent. `aliases` maps each `as` to its events.
+    the bound event can be, None for one that is absent; those in `certain` are surely there. `aliases`
+    maps each `as` to its events. `joined`: the event ends a sequence, whose other events can be read too.
+    `open`: it has fields that are not listed.
     """
 
     locals: Mapping[str, program.Expr] = field(default_factory=dict)
@@ -26,6 +28,19 @@ class Setting:
     owner: str = ""
     payload: Mapping[str, Region | None] | None = None
     aliases: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    certain: frozenset[str] = frozenset()
+    joined: bool = False
+    open: bool = False
+
+    def is_of_event(self, read: program.FieldRead) -> bool:
+        """Whether the field is one of the bound event, and not of another of the same sequence."""
+        if self.event is None:
+            return False
+        if not self.joined:
+            return True
+        if read.alias is not None:
+            return self.event.name in self.aliases.get(read.alias, frozenset())
+        return read.field in self.event.fields
 
 
 NOWHERE = Setting()
@@ -45,7 +60,7 @@ def key_of(expr: program.Expr, setting: Setting = NOWHERE) -> Key:
     """What tells a variable from another: its structure, without places."""
     expr = plain(expr, setting)
     if isinstance(expr, program.FieldRead):
-        return ("field", expr.field, None if setting.event is not None else expr.alias)
+        return ("field", expr.field, None if setting.is_of_event(expr) else expr.alias)
     owner = setting.owner if isinstance(expr, program.Aggregate | program.Prev | program.Streak) else ""
     return (type(expr).__name__, owner, *(_part(getattr(expr, f.name), setting) for f in _parts(expr)))
 

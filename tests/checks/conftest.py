@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -25,13 +26,33 @@ def program_of(text: str) -> tuple[Program, list[Diagnostic]]:
     return program, findings
 
 
+def sound(text: str) -> Program:
+    program, findings = program_of(text)
+    assert [f for f in findings if f.severity == "error"] == []
+    return program
+
+
 @pytest.fixture
 def judge() -> Judge:
     """What the checks say of a text that is free of errors."""
 
     def judged(text: str) -> list[Diagnostic]:
-        program, findings = program_of(text)
-        assert [f for f in findings if f.severity == "error"] == []
-        return run_checks(program)
+        return run_checks(sound(text))
 
     return judged
+
+
+@pytest.fixture
+def codes(judge: Judge) -> Callable[[str], list[str]]:
+    """The codes of what the checks say of a text that is free of errors."""
+
+    def judged(text: str) -> list[str]:
+        return [finding.code.id for finding in judge(text)]
+
+    return judged
+
+
+@pytest.fixture
+def read() -> Callable[[str], Any]:
+    """The program of a text that is free of errors."""
+    return sound

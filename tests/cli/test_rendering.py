@@ -6,8 +6,16 @@ import json
 
 import pytest
 
-from rules_engine.cli.rendering import MAX_BLOCKS, as_github, as_json, as_sarif, as_text, summary_line
-from rules_engine.language.diagnostics import Code, Diagnostic, Related, Severity
+from rules_engine.cli.rendering import (
+    MAX_BLOCKS,
+    as_github,
+    as_json,
+    as_object,
+    as_sarif,
+    as_text,
+    summary_line,
+)
+from rules_engine.language.diagnostics import Code, Diagnostic, Hop, Related, Severity
 from rules_engine.language.recovery import UNEXPECTED
 from rules_engine.language.source import Source, Span
 from rules_engine.pipeline import check_texts
@@ -197,3 +205,15 @@ def test_a_line_with_a_finding_at_every_word_is_shown_in_time_and_not_to_its_end
     assert text.count("error[") == MAX_BLOCKS
     assert text.endswith("; these are the first 1,000, `--format json` has all\n")
     assert "\x1b" not in text
+
+
+def test_the_hops_of_a_path_have_their_places() -> None:
+    sources = {"a.loop": Source("a.loop", "one\ntwo")}
+    hops = (Hop(Span("a.loop", 4, 7), "x", "emits Q", "y"), Hop(Span("a.loop", 0, 3), "y", "emits P", "x"))
+    path = UNEXPECTED.at(Span("a.loop", 4, 7), "m", witness=hops)
+    text = as_text([path], sources, color=False)
+    assert "= witness: x emits Q (a.loop:2) -> y emits P (a.loop:1) -> x\n" in text
+    assert as_object(path, sources)["witness"] == [
+        {"loop": "x", "does": "emits Q", "to": "y", "path": "a.loop", "line": 2, "column": 1},
+        {"loop": "y", "does": "emits P", "to": "x", "path": "a.loop", "line": 1, "column": 1},
+    ]

@@ -531,7 +531,7 @@ def test_an_allow_hides_warnings_and_never_errors() -> None:
     program, findings = findings_of(PRELUDE + '@allow("RE204", "fine") ' + bad)
     assert findings == []
     assert program.allowed == {("x", "RE204")}
-    assert codes(PRELUDE + '@allow("RE103") ' + loop("when scor > 1 do H.stop()")) == ["RE103"]
+    assert codes(PRELUDE + '@allow("RE103", "no") ' + loop("when scor > 1 do H.stop()")) == ["RE103"]
 
 
 def test_other_files_see_each_other() -> None:
