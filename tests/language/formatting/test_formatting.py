@@ -260,6 +260,7 @@ def texts_of_the_project() -> list[str]:
     found = []
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         found += re.findall(r"^```loop[^\n]*\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    found += [path.read_text() for path in (ROOT / "tests").rglob("*.loop")]
     for module in (ROOT / "tests").rglob("*.py"):
         for node in ast.walk(ast.parse(module.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and " on " in node.value:
@@ -269,7 +270,7 @@ def texts_of_the_project() -> list[str]:
 
 def test_every_rule_text_of_docs_and_tests_is_formatted():
     texts = texts_of_the_project()
-    assert len(texts) > 100
+    assert len(texts) > 500
     for text in texts:
         check(text)
 
