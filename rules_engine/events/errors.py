@@ -33,7 +33,7 @@ class HandlerTimeout(TimeoutError):
 
 
 class HandlerExit(RuntimeError):
-    """A handler tried to end the whole process."""
+    """A handler tried to end the whole process, or raised what is meant to end more than itself."""
 
 
 def reason_of(error: BaseException) -> str:

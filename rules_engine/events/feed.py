@@ -195,12 +195,17 @@ class Feed:
                 with self.lock:
                     if self.position is None or not self._read_page(self.position):
                         break
-        except StoreError as error:
-            if self.failing is None:
-                log.warning("events of other processes cannot be read, retrying: %s", error)
-            self.failing = f"{type(error).__name__}: {error}"
+        except Exception as error:  # noqa: BLE001 - events of other processes have no other way in
+            self._fails(error)
         else:
             self.failing = None
+
+    def _fails(self, error: Exception) -> None:
+        cause = f"{type(error).__name__}: {error}"
+        if self.failing != cause:
+            way = None if isinstance(error, StoreError) else error
+            log.warning("events of other processes cannot be read, retrying: %s", cause, exc_info=way)
+        self.failing = cause
 
     def _read_page(self, position: int) -> bool:
         page = self._store().read(position, PAGE_ROWS)
@@ -239,11 +244,14 @@ class Feed:
                 if self.position is None:
                     self.attach()
                 self._store().wait(self.position or 0, int(wait_s * 1000))
-            except StoreError:
+                if not self._closed.is_set():
+                    self.catch_up()
+                    self._on_turn()
+            except Exception as error:  # noqa: BLE001 - nobody else follows the log
+                if not self._closed.is_set():
+                    self._fails(error)
+            if self.failing is not None:
                 self._closed.wait(wait_s)
-            if not self._closed.is_set():
-                self.catch_up()
-                self._on_turn()
 
 
 def _row(publication: Publication, at: Stored) -> Row:

@@ -7,7 +7,9 @@ import contextvars
 import functools
 import inspect
 import logging
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from weakref import ref
 
@@ -89,10 +91,8 @@ class Handler:
 
     def call(self, event: Event, item: Item) -> Any:
         """Call it here and now, as a sync function. Raises what the handler raises."""
-        try:
+        with _contained():
             return self._context_of(item).run(self.callback, event)
-        except SystemExit as error:
-            raise HandlerExit(f"the handler called sys.exit({error.code!r})") from error
 
     async def call_on_loop(self, item: Item) -> BaseException | None:
         """Call an async handler as a task of its own in the running loop; returns its failure."""
@@ -110,11 +110,13 @@ class Handler:
         loop = self.home() or self.private_loop()
 
         async def wait() -> None:
-            await result
+            with _contained(but=(asyncio.CancelledError, GeneratorExit)):
+                await result
 
         future = asyncio.run_coroutine_threadsafe(wait(), loop)
         try:
-            future.result(self.timeout_s)
+            with _contained():
+                future.result(self.timeout_s)
         except TimeoutError:
             future.cancel()
             raise self.timed_out() from None
@@ -129,7 +131,7 @@ class Handler:
             result = self.call(item.event(), item)
             if inspect.isawaitable(result):
                 self.finish_in_thread(result)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this handler's, and reported
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is this handler's, and reported
             return error
         return None
 
@@ -138,17 +140,34 @@ class Handler:
         return HandlerTimeout(f"{self.name} ran longer than {self.timeout_s:g} s")
 
     async def _shielded(self, event: Event) -> None:
-        try:
+        with _contained(but=(asyncio.CancelledError, GeneratorExit)):
             result = self.callback(event)
             if inspect.isawaitable(result):
                 await result
-        except SystemExit as error:
-            raise HandlerExit(f"the handler called sys.exit({error.code!r})") from error
 
     def _context_of(self, item: Item) -> contextvars.Context:
         context = self._context.copy()
         context.run(current_row.set, item.row)
         return context
+
+
+@contextmanager
+def _contained(but: tuple[type[BaseException], ...] = ()) -> Iterator[None]:
+    """Make a failure of this handler of what would end a program, a thread or a loop of others.
+
+    Not of ctrl-C, which comes to the main thread only.
+    """
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException as error:
+        in_main = threading.current_thread() is threading.main_thread()
+        if isinstance(error, but) or (in_main and isinstance(error, KeyboardInterrupt)):
+            raise
+        if isinstance(error, SystemExit):
+            raise HandlerExit(f"the handler called sys.exit({error.code!r})") from error
+        raise HandlerExit(f"the handler raised {type(error).__name__}: {error}") from error
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

@@ -108,7 +108,7 @@ class Workers:
     def _do(self, job: Callable[[], None]) -> None:
         try:
             job()
-        except Exception:
+        except BaseException:
             log.exception("a job of the event system failed")
 
 
