@@ -100,6 +100,7 @@ def test_a11_kills_lose_nothing_and_repeat_only_what_was_not_acknowledged(tmp_pa
     heard = tmp_path / "heard"
     starts: list[int] = []
     for turn in range(rounds):
+        starts.append(_position(store))  # nobody acknowledges now: the one before is gone
         child = subprocess.Popen(
             [sys.executable, "-c", SERVING], cwd=tmp_path, stdout=subprocess.PIPE, text=True,
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
@@ -107,7 +108,6 @@ def test_a11_kills_lose_nothing_and_repeat_only_what_was_not_acknowledged(tmp_pa
         try:
             assert child.stdout is not None
             assert child.stdout.readline() == "ready\n"
-            starts.append(_position(store))
             before = _lines(heard)
             for n in range(count):
                 number = turn * count + n
