@@ -6,17 +6,25 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-ReadKnob = Callable[[str, str], float]  #: (knob, configuration) to its value now
+Value = float | str  #: a number, or a word of an ordered set
+ReadKnob = Callable[[str, str], Value]  #: (knob, configuration) to its value now
 
 #: What each knob is when no rule has touched it.
-DEFAULTS = {
+DEFAULTS: dict[str, Value] = {
     "curriculum_weight": 1.0,  #: share of the games of a round, relative to the other configurations
     "priority_penalty": 0.0,  #: is added to that share, 0 or less
     "selfplay_rate": 1.0,  #: factor on the games
     "exploration": 1.0,  #: factor on the temperature, see `SelfplayWorkers.play`
     "learning_rate_scale": 1.0,  #: factor on the learning rate
     "epochs_bonus": 0.0,  #: epochs on top of the usual ones
+    "momentum": 1.0,  #: factor on the games, by how the rating moves
+    "games_factor": 1.0,  #: factor on the games of one that has stood still for long
+    "search_budget": 1.0,  #: what the temperature is divided by, see `SelfplayScheduler.set_search_budget`
+    "intensity": "normal",  #: how much is trained, see `INTENSITIES`
 }
+
+#: By how much the epochs of a round are multiplied; without any, training waits for better games.
+INTENSITIES = {"paused": 0.0, "reduced": 0.5, "normal": 1.0, "accelerated": 1.25, "hot_path": 1.5}
 
 
 @dataclass
@@ -28,15 +36,20 @@ class Controls:
     """
 
     configs: tuple[str, ...]
-    _values: dict[tuple[str, str], float] = field(default_factory=dict)
+    _values: dict[tuple[str, str], Value] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self, knob: str, config_key: str) -> float:
-        """The value now."""
+        """The value now; of a word the factor that it stands for."""
+        value = self.value(knob, config_key)
+        return INTENSITIES[value] if isinstance(value, str) else value
+
+    def value(self, knob: str, config_key: str) -> Value:
+        """The value now, as it was set."""
         with self._lock:
             return self._values.get((knob, config_key), DEFAULTS[knob])
 
-    def set(self, knob: str, config_key: str, value: float) -> None:
+    def set(self, knob: str, config_key: str, value: Value) -> None:
         """Take a new value."""
         with self._lock:
             self._values[knob, config_key] = value

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rules_engine.daemon.handlers import ActionContext, GiveUp, handler
+from rules_engine.demo.controls import INTENSITIES, Value
 from rules_engine.demo.pipeline import Pipeline
 from rules_engine.demo.training_line import TrainingLine
 
@@ -72,7 +73,7 @@ class _Acting:
         with self._pipeline.lock:
             self._performed.once(f"{type(self).__name__}.{verb}", config_key, context, lambda: work(line))
 
-    def _set(self, knob: str, config_key: str, value: float) -> None:
+    def _set(self, knob: str, config_key: str, value: Value) -> None:
         self._line(config_key)
         self._pipeline.controls.set(knob, config_key, value)
 
@@ -88,6 +89,14 @@ class SelfplayScheduler(_Acting):
     def set_rate(self, config_key: str, rate: float) -> None:
         """Play this many times the usual games."""
         self._set("selfplay_rate", config_key, rate)
+
+    def set_games_factor(self, config_key: str, factor: float) -> None:
+        """Play this many times the games of one that has stood still."""
+        self._set("games_factor", config_key, factor)
+
+    def set_search_budget(self, config_key: str, factor: float) -> None:
+        """Search this much deeper. These players do not search; more of it shows as less chance in a move."""
+        self._set("search_budget", config_key, factor)
 
     def set_priority_penalty(self, config_key: str, penalty: float) -> None:
         """Take this much (0 or less) from the configuration's share."""
@@ -161,6 +170,83 @@ class TrainingCoordinator(_Acting):
         """Train this many epochs more in each round."""
         self._set("epochs_bonus", config_key, epochs)
 
+    def set_intensity(self, config_key: str, intensity: str) -> None:
+        """Train more or less in each round, or not at all."""
+        if intensity not in INTENSITIES:
+            raise GiveUp(f"{intensity!r} is no intensity, only {', '.join(INTENSITIES)}")
+        self._set("intensity", config_key, intensity)
+
+
+@handler
+class FeedbackAccelerator(_Acting):
+    """Lets the games follow the rating."""
+
+    def set_momentum(self, config_key: str, factor: float) -> None:
+        """Play this many times the usual games."""
+        self._set("momentum", config_key, factor)
+
+
+@handler
+class QueuePopulator(_Acting):
+    """Orders games beside the usual ones."""
+
+    def add_games(
+        self, config_key: str, games: int, batches: int, context: ActionContext | None = None
+    ) -> None:
+        """Play so many games more in the next round; the workers share them as they share the others."""
+
+        def work(line: TrainingLine) -> str:
+            wanted = self._pipeline.wanted_games
+            wanted[line.config_key] = wanted.get(line.config_key, 0) + games
+            return f"ordered {games} games in {batches} batches"
+
+        self._do("add_games", config_key, context, work)
+
+
+@handler
+class DataPipelineOrchestrator(_Acting):
+    """Lets the stages of the pipeline wait for one another."""
+
+    def set_gate(self, gate: str) -> None:
+        """`paused`: nothing is trained until it is `open` again."""
+        self._pipeline.is_paused = gate == "paused"
+
+
+@handler
+class ProgressWatchdogDaemon(_Acting):
+    """Stronger means against a long stall."""
+
+    def reset_curriculum(self, config_key: str, context: ActionContext | None = None) -> None:
+        """Forget the games of the past: training goes on from fresh ones."""
+        self._do(
+            "reset_curriculum", config_key, context, lambda line: f"dropped {line.forget_games()} exports"
+        )
+
+    def search_architecture(self, config_key: str) -> None:
+        """There is one architecture here; says so, and is not asked again."""
+        self._line(config_key)
+        raise GiveUp("the demo knows one architecture of network")
+
+    def force_evaluation(self, config_key: str, context: ActionContext | None = None) -> None:
+        """Rate the network as it is, out of its turn."""
+
+        def work(line: TrainingLine) -> str:
+            candidate, evaluation = line.evaluate(self._pipeline.round)
+            self._pipeline.reporters[config_key].evaluated(candidate, evaluation)
+            line.checkpoints.drop(candidate)
+            return f"rated {evaluation.elo:.0f}"
+
+        self._do("force_evaluation", config_key, context, work)
+
+    def equalise_priorities(self, config_key: str, context: ActionContext | None = None) -> None:
+        """Let nobody go first."""
+
+        def work(_: TrainingLine) -> str:
+            self._pipeline.gaining.clear()
+            return "all take their turns in the usual order"
+
+        self._do("equalise_priorities", config_key, context, work)
+
 
 @handler
 class RollbackManager(_Acting):
@@ -183,7 +269,8 @@ def handlers_for(pipeline: Pipeline) -> list[object]:
     """One of each, acting on this pipeline; what they do is told in `actions.jsonl` in its folder."""
     performed = Performed(pipeline.settings.folder / "actions.jsonl")
     kinds = (
-        SelfplayScheduler, FeedbackLoopController, QualityMonitorDaemon,
-        CurriculumFeedback, TrainingCoordinator, RollbackManager,
+        SelfplayScheduler, FeedbackLoopController, QualityMonitorDaemon, CurriculumFeedback,
+        TrainingCoordinator, RollbackManager, FeedbackAccelerator, QueuePopulator,
+        DataPipelineOrchestrator, ProgressWatchdogDaemon,
     )  # fmt: skip
     return [kind(pipeline, performed) for kind in kinds]

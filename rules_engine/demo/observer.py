@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -128,7 +129,7 @@ class Observer:
     `defaults` are the knobs' values before anything has set them.
     """
 
-    def __init__(self, db: Path, configs: tuple[str, ...], defaults: dict[str, float]) -> None:
+    def __init__(self, db: Path, configs: tuple[str, ...], defaults: Mapping[str, float | str]) -> None:
         self.db = db
         self.defaults = defaults
         self.configs = {key: ConfigRecord() for key in configs}

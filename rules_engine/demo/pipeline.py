@@ -11,6 +11,7 @@ from typing import Any
 
 from rules_engine.demo.controls import DEFAULTS, Controls, ReadKnob
 from rules_engine.demo.evaluation import exam
+from rules_engine.demo.exports import Export
 from rules_engine.demo.reporting import Reporter
 from rules_engine.demo.settings import RunSettings
 from rules_engine.demo.training_line import TrainingLine
@@ -38,6 +39,8 @@ class Pipeline:
         self.round = 0
         self.checks_wanted: set[str] = set()  #: configurations whose next audit is to be thorough
         self.gaining: dict[str, float] = {}  #: rating points per hour of those said to gain fast
+        self.wanted_games: dict[str, int] = {}  #: games to be played first, asked for beside the usual ones
+        self.is_paused = False  #: whether training has to wait for the evaluations
         self.lock = threading.RLock()  #: held through each configuration's part of a round
 
     def run_round(self) -> None:
@@ -80,13 +83,27 @@ class Pipeline:
 
     def _run_line(self, key: str) -> None:
         line, report, get = self.lines[key], self.reporters[key], self.controls.get
-        games = round(self.settings.games_per_round * self.controls.shares()[key] * get("selfplay_rate", key))
+        rate = get("selfplay_rate", key) * get("momentum", key) * get("games_factor", key)
+        games = round(self.settings.games_per_round * self.controls.shares()[key] * rate)
+        games += self.wanted_games.pop(key, 0)
         games = round(games * len(line.workers.online) / len(line.workers.workers))
-        exports = line.selfplay(self.round, max(games, 8), get("exploration", key))
+        budget = get("search_budget", key)
+        exports = line.selfplay(self.round, max(games, 8), get("exploration", key), budget)
         report.played(self.round, exports)
         report.quality(line.quality(thorough=key in self.checks_wanted))
         self.checks_wanted.discard(key)
-        epochs = self.settings.epochs + round(get("epochs_bonus", key))
+        intensity = get("intensity", key)
+        if not intensity:
+            report.blocked()
+        elif not self.is_paused:
+            self._train(key, exports, intensity)
+        report.ratings(self.round)
+
+    def _train(self, key: str, exports: list[Export], intensity: float) -> None:
+        """Train, evaluate, and let the better model serve."""
+        line, report, get = self.lines[key], self.reporters[key], self.controls.get
+        usual = self.settings.epochs + get("epochs_bonus", key)
+        epochs = max(1, round(usual * intensity))
         report.training_started(self.round)
         training = line.train(exports, epochs, get("learning_rate_scale", key))
         candidate, evaluation = line.evaluate(self.round)
@@ -95,7 +112,6 @@ class Pipeline:
         before = line.checkpoints.serving
         promoted = line.gate(candidate, evaluation)
         report.gate(candidate, before, evaluation, promoted=promoted)
-        report.ratings(self.round)
 
     def _faults(self, key: str) -> None:
         """Let the wanted fault happen when its time has come."""

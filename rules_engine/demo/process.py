@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from rules_engine.demo.controls import DEFAULTS, ReadKnob
+from rules_engine.demo.controls import DEFAULTS, ReadKnob, Value
 from rules_engine.demo.handlers import handlers_for
 from rules_engine.demo.pipeline import Pipeline
 from rules_engine.demo.settings import RunSettings
@@ -40,9 +40,10 @@ def _knob_reader(db: Path) -> ReadKnob:
     """Reads knobs as the rules have set them; a knob that no rule declares keeps its default."""
     knobs = _api.Knobs(db)
 
-    def read(knob: str, config_key: str) -> float:
+    def read(knob: str, config_key: str) -> Value:
         try:
-            return float(knobs.get(knob, config_key))
+            value = knobs.get(knob, config_key)
+            return value if isinstance(value, str) else float(value)
         except KeyError:
             return DEFAULTS[knob]
 

@@ -69,7 +69,7 @@ class Reporter:
             "QUALITY_SCORE_UPDATED",
             quality_score=score,
             quality_category=quality.category,
-            total_games=quality.games,
+            total_games=self._total_games,
         )
         drop = max(0.0, (before if before is not None else score) - score)
         if score < POOR:
@@ -91,6 +91,10 @@ class Reporter:
         self._quality = score
 
     # ---- training ---------------------------------------------------------------------------------
+
+    def blocked(self) -> None:
+        """Training waits for better games."""
+        self._say("TRAINING_BLOCKED_BY_QUALITY", quality_score=self._quality, threshold=POOR)
 
     def training_started(self, round_: int) -> None:
         """Training begins."""

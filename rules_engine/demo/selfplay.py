@@ -53,15 +53,22 @@ class SelfplayWorkers:
                 worker.restart()
 
     def play(
-        self, network: Network, games: int, exploration: float, random: np.random.Generator
+        self,
+        network: Network,
+        games: int,
+        exploration: float,
+        random: np.random.Generator,
+        budget: float = 1.0,
     ) -> dict[int, Record]:
         """Play about `games` games against itself. Returns each worker's records.
 
         `exploration` 1.0 is the trained policy at its usual temperature; each 0.1 above it adds 0.1 to
-        the temperature and lets one percent of all moves be drawn from all legal ones.
+        the temperature and lets one percent of all moves be drawn from all legal ones. The temperature is
+        divided by `budget`.
         """
         more = exploration - 1
-        player = Exploring(network, random, self.temperature * self.varied + more, 0.1 * more)
+        temperature = (self.temperature * self.varied + more) / budget
+        player = Exploring(network, random, temperature, 0.1 * more)
         share, rest = divmod(games, len(self.online))
         records = {}
         for rank, worker in enumerate(self.online):

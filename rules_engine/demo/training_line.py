@@ -50,9 +50,9 @@ class TrainingLine:
         self.checkpoints.promote(first)
         self.serving = network.copy()
 
-    def selfplay(self, round_: int, games: int, exploration: float) -> list[Export]:
+    def selfplay(self, round_: int, games: int, exploration: float, budget: float = 1.0) -> list[Export]:
         """Play with the serving model; write one export for each worker."""
-        records = self.workers.play(self.serving, games, exploration, self.random["play"])
+        records = self.workers.play(self.serving, games, exploration, self.random["play"], budget)
         exports = []
         for worker, record in records.items():
             path = self.exports_folder / f"r{round_:03d}_w{worker}.npz"
@@ -83,6 +83,10 @@ class TrainingLine:
             if audit(self.game, export.record, _AUDITED_GAMES, self.random["audit"]).score < POOR
         }
         return self.window.discard(bad)
+
+    def forget_games(self) -> int:
+        """Drop all exports of the window. Returns how many."""
+        return self.window.discard({export.path for export in self.window.exports})
 
     def train(self, exports: list[Export], epochs: int, scale: float) -> TrainingReport:
         """Learn from the window; `exports` are the games not yet seen."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rules_engine.daemon.handlers import ActionContext, GiveUp, collect
+from rules_engine.demo.controls import Value
 from rules_engine.demo.handlers import handlers_for
 from rules_engine.demo.pipeline import Pipeline
 from rules_engine.demo.settings import RunSettings
@@ -54,9 +55,9 @@ class VirtualRun:
                 self.pipeline.run_part(key)
                 self._perform()
 
-    def _read_knob(self, knob: str, config_key: str) -> float:
+    def _read_knob(self, knob: str, config_key: str) -> Value:
         """What the last action set: here no change is still on its way."""
-        return self.pipeline.controls.get(knob, config_key)
+        return self.pipeline.controls.value(knob, config_key)
 
     def _publish(self, event: str, payload: dict[str, Any]) -> None:
         self._seq += 1

@@ -115,12 +115,59 @@ def test_bad_exports_are_deleted(rig: Callable[..., Rig]) -> None:
         ("FeedbackLoopController.set_exploration", "exploration", "exploration"),
         ("TrainingCoordinator.set_learning_rate_scale", "scale", "learning_rate_scale"),
         ("TrainingCoordinator.set_epochs_bonus", "epochs", "epochs_bonus"),
+        ("FeedbackAccelerator.set_momentum", "factor", "momentum"),
+        ("SelfplayScheduler.set_games_factor", "factor", "games_factor"),
+        ("SelfplayScheduler.set_search_budget", "factor", "search_budget"),
     ],
 )
 def test_each_knob_arrives(rig: Callable[..., Rig], action: str, argument: str, knob: str) -> None:
     one = rig()
     perform(one, action, config_key="hex4_2p", **{argument: 0.7})
     assert one.pipeline.controls.get(knob, "hex4_2p") == 0.7
+
+
+def test_words_arrive_too_and_no_others(rig: Callable[..., Rig]) -> None:
+    one = rig()
+    perform(one, "TrainingCoordinator.set_intensity", config_key="hex4_2p", intensity="reduced")
+    assert one.pipeline.controls.value("intensity", "hex4_2p") == "reduced"
+    assert one.pipeline.controls.get("intensity", "hex4_2p") == 0.5
+    with pytest.raises(GiveUp, match="'fierce' is no intensity"):
+        perform(one, "TrainingCoordinator.set_intensity", config_key="hex4_2p", intensity="fierce")
+
+
+def test_ordered_games_are_played_once_first(rig: Callable[..., Rig]) -> None:
+    one = rig()
+    order = collect(handlers_for(one.pipeline))["QueuePopulator.add_games"].call
+    for key in ("a", "a", "b"):
+        order(config_key="hex4_2p", games=20, batches=3, context=context(key))
+    one.rounds(2)
+    assert [told["games_completed"] for told in one.payloads("SELFPLAY_COMPLETED")] == [200, 160]
+
+
+def test_a_closed_gate_lets_games_through_and_no_training(rig: Callable[..., Rig]) -> None:
+    one = rig()
+    perform(one, "DataPipelineOrchestrator.set_gate", gate="paused")
+    one.rounds(1)
+    assert one.payloads("SELFPLAY_COMPLETED")
+    assert not one.payloads("TRAINING_STARTED")
+    perform(one, "DataPipelineOrchestrator.set_gate", gate="open")
+    one.rounds(1)
+    assert one.payloads("TRAINING_STARTED")
+
+
+def test_the_means_against_a_long_stall(rig: Callable[..., Rig]) -> None:
+    one = rig()
+    one.rounds(2)
+    one.told.clear()
+    perform(one, "ProgressWatchdogDaemon.force_evaluation", config_key="hex4_2p")
+    assert [name for name, _ in one.told] == ["EVALUATION_COMPLETED"]
+    perform(one, "ProgressWatchdogDaemon.reset_curriculum", config_key="hex4_2p")
+    assert list(one.pipeline.lines["hex4_2p"].window.exports) == []
+    one.pipeline.gaining["hex4_2p"] = 9.0
+    perform(one, "ProgressWatchdogDaemon.equalise_priorities", "other", config_key="hex4_2p")
+    assert one.pipeline.gaining == {}
+    with pytest.raises(GiveUp, match="one architecture"):
+        perform(one, "ProgressWatchdogDaemon.search_architecture", config_key="hex4_2p")
 
 
 def test_an_unknown_configuration_is_given_up(rig: Callable[..., Rig]) -> None:

@@ -80,6 +80,8 @@ def told(rig: Callable[..., Rig]) -> list[tuple[str, dict[str, Any]]]:
             one.rounds(1)
             if number == 7:
                 act(one)
+        one.knobs["intensity", one.settings.faulty_config] = "paused"
+        one.rounds(1)
         everything += one.told
     return everything
 

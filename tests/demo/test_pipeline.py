@@ -47,7 +47,13 @@ def test_ratings_move_by_what_is_told(rig: Callable[..., Rig]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("knob", "value", "games"), [("selfplay_rate", 0.5, 80), ("selfplay_rate", 1.5, 240)]
+    ("knob", "value", "games"),
+    [
+        ("selfplay_rate", 0.5, 80),
+        ("selfplay_rate", 1.5, 240),
+        ("momentum", 1.25, 200),
+        ("games_factor", 2, 320),
+    ],
 )
 def test_the_rate_changes_the_games(rig: Callable[..., Rig], knob: str, value: float, games: int) -> None:
     one = rig()
@@ -127,3 +133,25 @@ def test_the_fault_happens_to_the_last_configuration_only(rig: Callable[..., Rig
     one = rig(configs=("square4_2p", "hex4_2p"), fault="bad-data", rounds=6)
     one.rounds(3)
     assert {payload["config_key"] for payload in one.payloads("QUALITY_DEGRADED")} == {"hex4_2p"}
+
+
+@pytest.mark.parametrize(
+    ("word", "epochs"), [("reduced", 1), ("normal", 2), ("accelerated", 2), ("hot_path", 3)]
+)
+def test_the_intensity_changes_the_epochs(rig: Callable[..., Rig], word: str, epochs: int) -> None:
+    one = rig()
+    one.knobs["intensity", "hex4_2p"] = word
+    one.rounds(1)
+    assert one.payloads("TRAINING_COMPLETED")[0]["epochs"] == epochs
+
+
+def test_paused_training_says_what_it_waits_for(rig: Callable[..., Rig]) -> None:
+    one = rig()
+    one.knobs["intensity", "hex4_2p"] = "paused"
+    one.rounds(1)
+    assert not one.payloads("TRAINING_STARTED")
+    (told,) = one.payloads("TRAINING_BLOCKED_BY_QUALITY")
+    assert (told["threshold"], told["quality_score"]) == (
+        POOR,
+        one.payloads("QUALITY_SCORE_UPDATED")[0]["quality_score"],
+    )
