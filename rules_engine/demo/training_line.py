@@ -145,5 +145,5 @@ class TrainingLine:
     def damage(self) -> None:
         """Spoil the network under training, as a broken optimiser state does."""
         for part in self.learner.network.parts:
-            noise = self.random["damage"].normal(0, 1.5 * float(np.std(part)) + 1e-3, part.shape)
+            noise = self.random["damage"].normal(0, 2.5 * float(np.std(part)) + 1e-3, part.shape)
             part[...] += noise.astype(np.float32)
