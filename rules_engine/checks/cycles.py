@@ -95,8 +95,18 @@ def _is_free(flow: Triggering, edge: Edge) -> bool:
         return not loop.until_hold_ms
     if isinstance(loop.trigger, program.Repeat) and loop.trigger.count > 1:
         return False
+    if _changes_key(edge, loop) and not loop.limit_overall:
+        return True
     passed = Rest(1, loop.cooldown_ms) if edge.sure and loop.cooldown_ms else None
     return all(rest == passed for rest in rests(loop))
+
+
+def _changes_key(edge: Edge, loop: program.Loop) -> bool:
+    """Whether each turn makes a new key, so that what is kept per key holds nothing up."""
+    if not isinstance(edge.effect, program.EmitEffect) or loop.until is not None:
+        return False
+    given = dict(edge.effect.payload)
+    return any(isinstance(given.get(name), program.Interpolation | program.Binary) for name in loop.per)
 
 
 def _endless(flow: Triggering) -> dict[Node, list[Edge]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import inf
 
 from rules_engine.checks.activations import all_effects, setting_of
 from rules_engine.checks.graphs import components, shortest_way
@@ -17,10 +18,13 @@ from rules_engine.checks.triggering import Edge, Triggering
 from rules_engine.language import program
 from rules_engine.language.conditions import Case, cases, every
 from rules_engine.language.ranges import bounds
-from rules_engine.language.regions import Choice, Numbers, Region, exact
+from rules_engine.language.regions import Choice, Interval, Numbers, Region, exact
 from rules_engine.language.variables import Setting, key_of, plain
 
 Edges = Mapping[Node, Sequence[Edge]]
+
+#: The engine cuts a chain at this depth, so a counter has to end before.
+_MOST_TURNS = 16
 
 
 def ending(flow: Triggering, edges: Edges) -> set[Edge]:
@@ -164,16 +168,15 @@ def counted_out(flow: Triggering, path: Sequence[Edge]) -> str:
         return ""
     whole = [hop for hop in hops if hop is not None]
     for start in sorted(set().union(*(hop.moved for hop in whole))):
-        here, moved, bounded_above, bounded_below = start, Fraction(0), False, False
+        here, moved, left = start, Fraction(0), Interval()
         for hop in whole:
-            above, below = hop.bounded(here)
-            bounded_above, bounded_below = bounded_above or above, bounded_below or below
+            left = left.meet(hop.left(here))
             next_step = hop.moved.get(here)
             if next_step is None:
                 break
             here, moved = next_step[0], moved + next_step[1]
         else:
-            if here == start and ((moved > 0 and bounded_above) or (moved < 0 and bounded_below)):
+            if here == start and moved and _turns(left, moved) < _MOST_TURNS:
                 return start
     return ""
 
@@ -185,16 +188,25 @@ class _Hop:
     moved: Mapping[str, tuple[str, Fraction]]
     ways: tuple[Case, ...]
 
-    def bounded(self, name: str) -> tuple[bool, bool]:
-        """Whether the loop acts only while the field is below something, and above something."""
+    def left(self, name: str) -> Interval:
+        """What the loop's conditions leave of a field."""
         regions = [way.get(("field", name, None)) for way in self.ways]
-        parts = [list(region.intervals) if isinstance(region, Numbers) else [] for region in regions]
-        if not parts or not all(parts):
-            return False, False
-        return (
-            all(part.high is not None for found in parts for part in found),
-            all(part.low is not None for found in parts for part in found),
+        if not regions or not all(isinstance(region, Numbers) for region in regions):
+            return Interval()
+        parts = [part for region in regions if isinstance(region, Numbers) for part in region.intervals]
+        lows, highs = [part.low for part in parts], [part.high for part in parts]
+        return Interval(
+            None if None in lows else min(low for low in lows if low is not None),
+            None if None in highs else max(high for high in highs if high is not None),
         )
+
+
+def _turns(left: Interval, moved: Fraction) -> float:
+    """How many turns lie between the ends of what the conditions leave; a count upwards begins at 0."""
+    low = Fraction(0) if left.low is None and moved > 0 else left.low
+    if low is None or left.high is None:
+        return inf
+    return float((left.high - low) / abs(moved))
 
 
 def _hop(flow: Triggering, arriving: Edge, leaving: Edge) -> _Hop | None:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from rules_engine.checks import conflicts, cycles, delivery, reachability, stability, timing
+from rules_engine.checks import (
+    conflicts,
+    cycles,
+    delivery,
+    hunting,
+    reachability,
+    shadowing,
+    stability,
+    timing,
+)
 from rules_engine.checks.style import unused_allows
 from rules_engine.language.diagnostics import Diagnostic
 from rules_engine.language.program import Program
@@ -17,6 +26,8 @@ CHECKS: tuple[Check, ...] = (
     stability.one_way_knobs,
     stability.overlapping_latches,
     stability.latches_without_gap,
+    hunting.faster_than_lag,
+    hunting.flapping_pairs,
     conflicts.competing_sets,
     conflicts.done_and_undone,
     reachability.never_true,
@@ -25,13 +36,17 @@ CHECKS: tuple[Check, ...] = (
     reachability.unheard_events,
     reachability.unused_declarations,
     reachability.sets_outside_range,
+    shadowing.shadowed_loops,
     timing.unreachable_limits,
     timing.retries_outlast_cooldown,
     timing.steps_beyond_range,
     timing.deadbands_beyond_range,
+    timing.holds_beyond_within,
+    timing.daylight_saving_ticks,
     delivery.actions_without_timeout,
     delivery.idle_knobs,
     delivery.counted_duplicates,
+    delivery.unbounded_keys,
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import Literal
 
@@ -12,6 +13,7 @@ from rules_engine.language.conditions import Case, cases, every, variables, witn
 from rules_engine.language.diagnostics import Code, Diagnostic, Related, Severity
 from rules_engine.language.ranges import bounds
 from rules_engine.language.regions import Numbers
+from rules_engine.language.variables import Setting, plain
 
 ONE_WAY = Code(
     "RE303", "one-way-knob", Severity.WARNING, "A knob is only ever pushed one way, to the end of its range."
@@ -56,7 +58,7 @@ def one_way_knobs(rules: program.Program) -> Iterator[Diagnostic]:
 def _push(effect: program.SetEffect, loop: program.Loop) -> Literal["up", "down", ""]:
     """Which way a relative set can only go."""
     if effect.op == "=":
-        return ""
+        return _spelt_out(effect, loop)
     neutral = Fraction(1 if effect.op == "*=" else 0)
     if effect.op == "*=" and effect.knob.low < 0:
         return ""
@@ -70,6 +72,33 @@ def _push(effect: program.SetEffect, loop: program.Loop) -> Literal["up", "down"
     return "up" if rises else "down" if falls else ""
 
 
+def _spelt_out(effect: program.SetEffect, loop: program.Loop) -> Literal["up", "down", ""]:
+    """`k = k + 1`, `k = k * 0.9` and `k = max(k, e)` push one way as `+=` and `*=` do."""
+    value = plain(effect.value, Setting(dict(loop.locals)))
+    if not isinstance(value, program.FunctionCall) or value.function not in ("max", "min"):
+        return _one_step(effect, value, loop)
+    own = [part for part in value.arguments if _is_own(effect, part)]
+    if own:
+        return "up" if value.function == "max" else "down"
+    ways = {_one_step(effect, part, loop) for part in value.arguments} - {""}
+    return ways.pop() if len(ways) == 1 else ""
+
+
+def _one_step(
+    effect: program.SetEffect, value: program.Expr, loop: program.Loop
+) -> Literal["up", "down", ""]:
+    if not isinstance(value, program.Binary) or value.op not in ("+", "-", "*"):
+        return ""
+    if not _is_own(effect, value.left):
+        return ""
+    op: Literal["+=", "-=", "*="] = {"+": "+=", "-": "-=", "*": "*="}[value.op]  # type: ignore[assignment]
+    return _push(replace(effect, op=op, value=value.right), loop)
+
+
+def _is_own(effect: program.SetEffect, part: program.Expr) -> bool:
+    return isinstance(part, program.KnobRead) and part.knob.name == effect.knob.name and not part.all_keys
+
+
 def overlapping_latches(rules: program.Program) -> Iterator[Diagnostic]:
     """Latches whose `until` can be true of the very value that makes `when` true."""
     for loop in rules.loops:
@@ -78,7 +107,7 @@ def overlapping_latches(rules: program.Program) -> Iterator[Diagnostic]:
         for heard in loop.trigger.events:
             setting = setting_of(rules, loop, heard.event)
             entered, left = cases(loop.when, setting), cases(loop.until, setting)
-            if not _about_the_same(entered, left):
+            if not entered or not left or not _are_fields(entered, left):
                 continue
             both = every([cases(heard.filter, setting), entered, left])
             if both:
@@ -101,7 +130,7 @@ def latches_without_gap(rules: program.Program) -> Iterator[Diagnostic]:
         for heard in loop.trigger.events:
             setting = setting_of(rules, loop, heard.event)
             entered, left = cases(loop.when, setting), cases(loop.until, setting)
-            if not _about_the_same(entered, left) or not _is_of_a_fraction(entered):
+            if not _about_the_same(entered, left) or not _is_of_a_number(entered):
                 continue
             outside = every(
                 [cases(loop.when, setting, wanted=False), cases(loop.until, setting, wanted=False)]
@@ -123,10 +152,18 @@ def _about_the_same(one: tuple[Case, ...], other: tuple[Case, ...]) -> bool:
     return len(first) == 1 and first == second and frozenset() not in first
 
 
-def _is_of_a_fraction(entered: tuple[Case, ...]) -> bool:
-    """Whether it is about one number that need not be whole."""
+def _are_fields(entered: tuple[Case, ...], left: tuple[Case, ...]) -> bool:
+    """Whether both are wholly understood, and speak of the same things, or each of fields of the event."""
+    if _about_the_same(entered, left):
+        return True
+    names = [variables(case) for case in (*entered, *left)]
+    return all(found and all(isinstance(n, tuple) and n[0] == "field" for n in found) for found in names)
+
+
+def _is_of_a_number(entered: tuple[Case, ...]) -> bool:
+    """Whether it is about one number."""
     names = variables(entered[0])
     if len(names) != 1:
         return False
     region = entered[0][next(iter(names))]
-    return isinstance(region, Numbers) and not region.whole
+    return isinstance(region, Numbers)

@@ -130,7 +130,8 @@ class _Listeners:
                 sure = not cases(loop.until, setting, wanted=False)
                 yield Edge(source, (loop.name, "clears"), sent, effect, delay_ms, sure=sure)
         if sent.knob.drives is not None:
-            for event in self.rules.actions[sent.knob.drives].emits:
+            action = self.rules.actions.get(sent.knob.drives)  # None where it is misspelt
+            for event in action.emits if action is not None else ():
                 by_action = Sent(event, None, action=sent.knob.drives)
                 yield from self.reached(source, by_action, effect, delay_ms)
 

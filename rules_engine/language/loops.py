@@ -322,6 +322,8 @@ class _LoopChecker:
             limit=limit,
             limit_ms=limit_ms,
             limit_overall=overall,
+            limit_span=_span(self.clauses.get(syntax.Limit)),
+            per_spans=self._per_spans(),
             effects=effects,
             cleared=self._effects(left, over, cleared.effects) if cleared else (),
             after=afters,
@@ -372,6 +374,10 @@ class _LoopChecker:
         )
         return program.Gather(clause.span, after_ms, quiet_ms, most)
 
+    def _per_spans(self) -> tuple[Span, ...]:
+        clause = self.clauses.get(syntax.Per)
+        return tuple(name.span for name in clause.fields) if clause else ()
+
     def _limit(self) -> tuple[int | None, int, bool]:
         clause = self.clauses.get(syntax.Limit)
         if clause is None:
@@ -385,3 +391,7 @@ class _LoopChecker:
 def _head(span: Span, word: str) -> Span:
     """The word that a clause starts with."""
     return Span(span.path, span.start, min(span.end, span.start + len(word)))
+
+
+def _span(clause: syntax.Clause | None) -> Span | None:
+    return None if clause is None else clause.span

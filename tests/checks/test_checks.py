@@ -70,7 +70,33 @@ CASES = [
         loop("when q < 0.5 until q >= 0.5 " + GO),
         loop("when q < 0.5 until q >= 0.5 cooldown 1m " + GO),
     ),
-    ("RE305", loop("when v < 0.5 until v >= 0.5 " + GO), loop("when n < 5 until n >= 5 " + GO)),
+    ("RE305", loop("when n < 5 until n >= 5 " + GO), loop("when n < 5 until n >= 6 " + GO)),
+    (
+        "RE307",
+        "\nknob k per key in 0..2 = 1 decay 1h lag 30m drives H.take" + loop("cooldown 29m set k *= 0.9"),
+        "\nknob k per key in 0..2 = 1 decay 1h lag 30m drives H.take" + loop("cooldown 30m set k *= 0.9"),
+    ),
+    (
+        "RE307",
+        "\nknob k per key in 0..2 = 1 decay 1h lag 30m drives H.take" + loop("set k = k * 0.9"),
+        "\nknob k per key in 0..2 = 1 decay 1h lag 30m drives H.take" + loop("set k = 0.9"),
+    ),
+    (
+        "RE307",
+        "\nknob k per key in 0..2 = 1 decay 1h lag 30m drives H.take" + loop("when q < 0.5 set k *= 0.9"),
+        "\nknob k per key in 0..2 = 1 decay 1h lag 30m drives H.take"
+        + loop("when q < 0.5 until q > 0.7 set k *= 0.9"),
+    ),
+    (
+        "RE308",
+        loop("when q < 0.5 set rate = 1") + loop("when q >= 0.5 set rate = 2", "y"),
+        loop("when q < 0.5 set rate = 1") + loop("when q >= 0.6 set rate = 2", "y"),
+    ),
+    (
+        "RE308",
+        loop("when q < 0.5 set rate = 1") + loop("when q > 0.5 set rate = 2", "y"),
+        loop("when q < 0.5 set rate = 1") + loop("when q > 0.5 cooldown 1m set rate = 2", "y"),
+    ),
     # conflicts
     (
         "RE401",
@@ -212,6 +238,47 @@ CASES = [
     ("RE505", "\nevent Z { key: str }", '\nevent Z { key: str } from "outside"'),
     ("RE506", loop("set rate = 2.5"), loop("set rate = 2")),
     ("RE506", loop("set rate = -1 - q"), loop("set rate = 1 - q")),
+    (
+        "RE507",
+        loop("when q < 0.5 " + GO) + loop("when q < 0.3 " + GO, "y"),
+        loop("when q < 0.5 " + GO) + loop("when q < 0.3 or ok " + GO, "y"),
+    ),
+    (
+        "RE507",
+        loop("when q < 0.5 " + GO) + loop("when 0.5 > q " + GO, "y"),
+        loop("when q < 0.5 cooldown 5m " + GO) + loop("when q < 0.3 " + GO, "y"),
+    ),
+    (
+        "RE605",
+        loop("when q < 0.5 for 1h " + GO, on="3 A within 1h"),
+        loop("when q < 0.5 for 59m " + GO, on="3 A within 1h"),
+    ),
+    (
+        "RE606",
+        '\nloop x on cron "30 2 * * *" in "Europe/Berlin" do H.go("a") timeout 1m',
+        '\nloop x on cron "30 3 * * *" in "Europe/Berlin" do H.go("a") timeout 1m',
+    ),
+    (
+        "RE606",
+        '\nloop x on cron "30 2 * * *" in "Europe/Berlin" do H.go("a") timeout 1m',
+        '\nloop x on cron "30 2 * * *" in "Asia/Tokyo" do H.go("a") timeout 1m',
+    ),
+    (
+        "RE606",
+        '\nloop x on cron "30 2 * * *" in "Europe/Berlin" do H.go("a") timeout 1m',
+        '\nloop x on cron "30 * * * *" in "Europe/Berlin" do H.go("a") timeout 1m',
+    ),
+    (
+        "RE706",
+        (
+            '\nevent F { error: str, key: str } dedup off from "o"'
+            '\nloop x on F per error when count(over 1h) > 2 do H.go("a") timeout 1m'
+        ),
+        (
+            '\nevent F { error: str, key: str } dedup off from "o"'
+            '\nloop x on F per key when count(over 1h) > 2 do H.go("a") timeout 1m'
+        ),
+    ),
     # timing
     ("RE601", loop("cooldown 20m limit 3 per 1h " + GO), loop("cooldown 19m limit 3 per 1h " + GO)),
     ("RE601", loop("cooldown 20m limit 3 per 1h " + GO), loop("cooldown 20m limit 3 per 1h overall " + GO)),

@@ -99,7 +99,7 @@ PAIRS = [
     ),
     (
         loop("when round < 9 emit P { key, round: round - 1 }"),
-        loop("when round > 0 emit P { key, round: round - 1 }"),
+        loop("when round > 0 and round < 9 emit P { key, round: round - 1 }"),
         DAMPED,
     ),
     (
@@ -113,6 +113,31 @@ PAIRS = [
         loop("when round < 9 emit Q { key, round: round + 1 }") + loop("emit P { key, round }", "y", "Q"),
         DAMPED,
     ),
+    # one that takes longer than a chain may be deep is no end
+    (
+        loop("emit P { key, round: round + 1 } if round < 17"),
+        loop("emit P { key, round: round + 1 } if round < 16"),
+        DAMPED,
+    ),
+    # a new key in each turn: what is kept per key holds nothing up
+    (
+        loop('cooldown 1h emit P { key: "{key}x" }'),
+        loop("cooldown 1h emit P { key }"),
+        DAMPED,
+    ),
+    # knobs that set each other off
+    (
+        "\nloop x on change of rate per key set rate = (1 + new) / 2",
+        "\nloop x on change of rate per key set rate = 1",
+        DAMPED,
+    ),
+    # a sequence needs all its steps, a repetition several events
+    (
+        "\nloop x on P then Q within 1h per key emit P { key } emit Q { key }",
+        "\nloop x on P then Q within 1h per key emit Q { key }",
+        DAMPED,
+    ),
+    (loop("emit P { key }"), loop("emit P { key }", on="2 P within 1h"), DAMPED),
     # a knob that makes the loop's own condition false
     (
         loop('when pace == "slow" set pace = "slow" emit P { key }'),

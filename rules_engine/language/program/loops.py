@@ -75,7 +75,8 @@ class Allow:
 class Loop:
     """A feedback loop, checked. `per` names the key fields; `locals` are in an order that resolves.
 
-    `off` holds the reason given with `@off`; `path` is the file it stands in.
+    `off` holds the reason given with `@off`; `path` is the file it stands in. `limit_span` and `per_spans`:
+    where the limit and each key field are written.
     """
 
     span: Span
@@ -103,6 +104,8 @@ class Loop:
     after: tuple[AfterEffects, ...]
     failed: tuple[Effect, ...]
     gather: Gather | None = None
+    limit_span: Span | None = None
+    per_spans: tuple[Span, ...] = ()
 
     @property
     def path(self) -> str:
