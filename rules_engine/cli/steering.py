@@ -180,7 +180,7 @@ def off(
     for_: Annotated[str | None, typer.Option("--for", metavar="D", help="Only for so long: 10m, 2h.")] = None,
     db: Db = None,
 ) -> None:
-    """Switch a loop off: it hears and remembers, and does nothing."""
+    """Switch a loop off: until it is on again it hears nothing and does nothing."""
     from rules_engine.daemon import control
 
     for_ms = None if for_ is None else duration_ms(for_, "--for")
