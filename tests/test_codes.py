@@ -126,3 +126,23 @@ def test_names_and_ids_are_told_apart() -> None:
     names = [code.name for code in CODES.values()]
     assert len(names) == len(set(names))
     assert all(re.fullmatch(r"RE\d{3}", code) for code in CODES)
+
+
+def test_the_list_of_diagnostics_has_every_code_as_it_is_declared() -> None:
+    text = (PAGES.parent / "diagnostics.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| [RE")]
+    shown = [
+        f"| [{code.id}](codes/{code.id}.md) | {code.name} | {code.severity} | {code.summary} |"
+        for code in sorted(CODES.values(), key=lambda code: code.id)
+        if (PAGES / f"{code.id}.md").exists()
+    ]
+    assert [row.replace("\\|", "|") for row in rows] == shown
+
+
+def test_the_outputs_in_the_list_of_diagnostics_are_those_of_the_pages() -> None:
+    text = (PAGES.parent / "diagnostics.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\[(RE\d{3})\][^\n]*:\n\n```output\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(shown) == 10
+    for code, output in shown:
+        page = (PAGES / f"{code}.md").read_text(encoding="utf-8")
+        assert f"```output\n{output}```" in page, code

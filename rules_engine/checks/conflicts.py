@@ -123,7 +123,27 @@ def _clash(first: program.SetEffect, one: Activation, second: program.SetEffect,
     same = key_of(first.value, one.setting) == key_of(second.value, other.setting)
     if first.op == second.op == "=" and first.hold == second.hold and same:
         return ""
+    if first.op == second.op == "=" and _is_ceiling_pair(first, second):
+        return ""
     return "and the last one by name wins"
+
+
+def _is_ceiling_pair(first: program.SetEffect, second: program.SetEffect) -> bool:
+    """`set k = min(k, a)` and `set k = min(k, b)` commute, as two of `max` do."""
+    functions = {_ceiling(effect) for effect in (first, second)}
+    return len(functions) == 1 and functions <= {"min", "max"}
+
+
+def _ceiling(effect: program.SetEffect) -> str:
+    value = effect.value
+    if not isinstance(value, program.FunctionCall) or effect.hold is not None:
+        return ""
+    own = [
+        part
+        for part in value.arguments
+        if isinstance(part, program.KnobRead) and part.knob.name == effect.knob.name and not part.all_keys
+    ]
+    return value.function if own else ""
 
 
 def _direction(effect: program.SetEffect, loop: program.Loop) -> Literal["up", "down", ""]:

@@ -264,17 +264,22 @@ def codegen(
 
 
 def explain(
-    code: Annotated[str, typer.Argument(metavar="CODE", help="The code of a finding, such as RE101.")],
+    code: Annotated[
+        str, typer.Argument(metavar="CODE", help="The code of a finding, such as RE101, or its name.")
+    ],
 ) -> None:
     """The page of a finding: what is wrong, an example, and what to write instead."""
     from rules_engine.shipped import shipped
 
     pages = shipped("docs/reference/codes")
     known = {page.stem for page in pages.glob("RE*.md")}
-    wanted = code.upper()
+    names = {_code_name(pages / f"{page}.md"): page for page in known}
+    wanted = names.get(code.lower(), code.upper())
     if wanted not in known:
+        candidates = names if "-" in code else known
+        asked = code.lower() if "-" in code else wanted
         raise CommandError(
-            f"there is no finding {code}{nearest(wanted, known)}", "`rules-engine lint` names the codes"
+            f"there is no finding {code}{nearest(asked, candidates)}", "`rules-engine lint` names the codes"
         )
     text = (pages / f"{wanted}.md").read_text(encoding="utf-8")
     if coloured():
@@ -283,6 +288,12 @@ def explain(
         console().print(Markdown(text))
     else:
         say(text.rstrip("\n"))
+
+
+def _code_name(page: Path) -> str:
+    """The name of a finding, which stands behind its code in the heading of its page."""
+    with page.open(encoding="utf-8") as lines:
+        return lines.readline().split()[-1]
 
 
 def demo(

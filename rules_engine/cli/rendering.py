@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from typing import Any
 
 from rules_engine.cli.excerpts import Label, excerpt, printable
@@ -173,6 +174,12 @@ def _witness_object(witness: Any, sources: Mapping[str, Source]) -> Any:
     return found
 
 
+def fingerprint(diagnostic: Diagnostic) -> str:
+    """What a finding is known by from one version of the rules to the next: its lines may move."""
+    text = f"{diagnostic.code.id} {diagnostic.span.path} {diagnostic.message}"
+    return sha256(text.encode()).hexdigest()[:16]
+
+
 def as_sarif(diagnostics: Iterable[Diagnostic], sources: Mapping[str, Source]) -> dict[str, Any]:
     """The findings as a SARIF 2.1.0 log, as code scanners take it."""
     found = in_order(diagnostics)
@@ -204,6 +211,7 @@ def as_sarif(diagnostics: Iterable[Diagnostic], sources: Mapping[str, Source]) -
                         "level": _SARIF_LEVELS[d.severity],
                         "message": {"text": f"{d.message}\n{d.help}" if d.help else d.message},
                         "locations": [_sarif_location(d.span, sources)],
+                        "partialFingerprints": {"finding/v1": fingerprint(d)},
                         "relatedLocations": [
                             {**_sarif_location(r.span, sources), "message": {"text": r.message}}
                             for r in d.related

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import lru_cache
 
 from rules_engine.language import program
 from rules_engine.language.regions import Choice, Interval, Numbers, Region, exact
@@ -14,6 +15,7 @@ ANYTHING = Interval()
 _AMONG_SAMPLES = ("avg", "min", "max", "first", "last", "quantile", "ewma")
 
 
+@lru_cache(maxsize=1024)
 def of_type(its_type: Type) -> Region | None:
     """The values of a type; None where they are not numbers, words or truth values."""
     if its_type.words:

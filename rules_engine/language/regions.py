@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil, floor, isfinite
 from typing import Literal
 
@@ -17,6 +18,7 @@ FLIPPED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 
 
+@lru_cache(maxsize=4096)
 def exact(value: float) -> Fraction | None:
     """The fraction that was written, not its nearest binary one; None for what is not finite."""
     if isinstance(value, int):

@@ -154,6 +154,11 @@ CASES = [
         loop("set rate = 1 if p is known", on="A as a or P as p") + loop("set rate = 2", "y", "A"),
     ),
     (
+        "RE401",
+        loop("set rate = min(rate, 0.5)") + loop("set rate = max(rate, 0.2)", "y"),
+        loop("set rate = min(rate, 0.5)") + loop("set rate = min(rate, 0.2)", "y"),
+    ),
+    (
         "RE402",
         loop("when q < 0.5 do H.go(key) timeout 1m") + loop("when q > 0.4 do H.back(key) timeout 1m", "y"),
         loop("when q < 0.5 do H.go(key) timeout 1m") + loop("when q > 0.5 do H.back(key) timeout 1m", "y"),

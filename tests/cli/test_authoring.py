@@ -242,3 +242,8 @@ def test_what_was_not_read_is_not_said_to_be_without_findings(command, here):
     result = command("lint", "missing")
     assert (result.code, result.out) == (2, "")
     assert "missing: there is no such file or folder" in result.err
+
+
+def test_a_finding_is_explained_by_its_name_too_and_a_misspelt_one_is_named(command):
+    assert command("explain", "endless-cycle").out.startswith("# RE301 endless-cycle")
+    assert "did you mean `endless-cycle`?" in command("explain", "endles-cycle").err

@@ -217,3 +217,12 @@ def test_the_hops_of_a_path_have_their_places() -> None:
         {"loop": "x", "does": "emits Q", "to": "y", "path": "a.loop", "line": 2, "column": 1},
         {"loop": "y", "does": "emits P", "to": "x", "path": "a.loop", "line": 1, "column": 1},
     ]
+
+
+def test_a_fingerprint_outlives_moved_lines_and_tells_findings_apart() -> None:
+    here, moved = Span("a.loop", 0, 3), Span("a.loop", 9, 12)
+    prints = [
+        as_sarif([UNEXPECTED.at(place, message)], SOURCES)["runs"][0]["results"][0]["partialFingerprints"]
+        for place, message in ((here, "m"), (moved, "m"), (here, "n"))
+    ]
+    assert prints[0] == prints[1] != prints[2]
