@@ -75,6 +75,19 @@ class _Conditions:
         for condition, outcome in outcomes:
             if condition is not None and not self._possible(condition):
                 yield self._never(condition, outcome)
+        yield from self._never_passed()
+        yield from self._never_done()
+
+    def _never_passed(self) -> Iterator[Diagnostic]:
+        """The `unless` is read on the event that `when` is true of."""
+        when, unless = self.loop.when, self.loop.unless
+        if when is None or unless is None or not self._possible(when) or not self._possible(unless):
+            return
+        if not self._possible(unless, when):
+            yield self._never(unless, "`when` already excludes it")
+
+    def _never_done(self) -> Iterator[Diagnostic]:
+        loop = self.loop
         for effects, before in ((loop.effects, loop.when), (loop.cleared, loop.until)):
             if before is not None and not self._possible(before):
                 continue

@@ -242,10 +242,18 @@ def _knowledge(expr: program.IsKnown, setting: Setting, *, known: bool) -> tuple
     subject = plain(expr.subject, setting)
     if _is_absent(subject, setting):
         return () if known else _ANY
-    sure = isinstance(subject, program.FieldRead) and subject.field in setting.certain
+    sure = isinstance(subject, program.FieldRead) and (
+        subject.field in setting.certain or _is_required(subject, setting)
+    )
     if not known and sure and setting.is_of_event(cast(program.FieldRead, subject)):
         return ()
     return ({("known", key_of(subject, setting)): _TRUE if known else _FALSE},)
+
+
+def _is_required(subject: program.FieldRead, setting: Setting) -> bool:
+    """Whether the event at hand always has the field: without it, no loop would see the event."""
+    declared = setting.event.fields.get(subject.field) if setting.event is not None else None
+    return declared is not None and not declared.type.optional and declared.derived is None
 
 
 def _came_by(alias: str, setting: Setting, *, wanted: bool) -> tuple[Case, ...]:

@@ -191,6 +191,13 @@ CASES = [
         loop('when key matches "a*" and not (key matches "b*") ' + GO),
     ),
     ("RE501", loop('when mood matches "x*" ' + GO), loop('when mood matches "h*" ' + GO)),
+    ("RE501", loop("when q is unknown " + GO), loop("when size is unknown " + GO, on="P")),
+    (
+        "RE501",
+        loop("when q < 0.5 cooldown 1m unless q > 0.6 " + GO),
+        loop("when q < 0.5 cooldown 1m unless q > 0.4 " + GO),
+    ),
+    ("RE502", loop("when q is known " + GO), loop("when q is known " + GO, on="A or P")),
     ("RE502", loop("when q >= 0 " + GO), loop("when q > 0 " + GO)),
     ("RE502", loop("when n > 2 or n < 3 " + GO), loop("when n > 3 or n < 3 " + GO)),
     ("RE502", loop('when mood in ["low", "fair", "high"] ' + GO), loop('when mood in ["low", "fair"] ' + GO)),
