@@ -12,6 +12,7 @@ from rules_engine.language.names import described
 from rules_engine.language.operators import WRONG_TYPE, comparison_fault, not_a_condition
 from rules_engine.language.scope import Typer, Unclear, joined_type, unclear
 from rules_engine.language.source import Span
+from rules_engine.language.traversal import walk
 from rules_engine.language.types import ANY, Base, Type
 
 NOT_COVERED = Code("RE210", "match-not-covered", Severity.ERROR, "A `match` has no arm for some values.")
@@ -99,9 +100,10 @@ def _check_cover(
     typer: Typer, expr: syntax.Match, subject: program.Expr | None, arms: list[program.MatchArm]
 ) -> bool:
     tests = [arm.test for arm in arms]
-    if "else" in tests or any(isinstance(test, Unclear) for test in tests) or isinstance(subject, Unclear):
-        return True
     asked = [test for test in tests if isinstance(test, program.Expr)]
+    read = [*asked, *([] if subject is None else [subject])]
+    if "else" in tests or any(isinstance(part, Unclear) for one in read for part in walk(one)):
+        return True
     head = Span(expr.span.path, expr.span.start, expr.span.start + len("match"))
     if subject is None:
         if always_one_of(asked):

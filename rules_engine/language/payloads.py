@@ -64,6 +64,8 @@ class Payloads:
             value = self.typer.of(written, text=True)
             if event is None:
                 continue
+            if decl is None and part.value is None and isinstance(value, Unclear):
+                continue  # the name means nothing here, which is said already
             if decl is None and not self._may_send(event, part.name, spelled):
                 continue
             own = decl.name if decl is not None else part.name.text

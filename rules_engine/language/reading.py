@@ -158,7 +158,7 @@ def _unknown(scope: Scope, name: syntax.Name) -> program.Expr:
         otherwise = f"{scope.where} has {listed(sorted(scope.fields))}"
     elif scope.fields is None:
         otherwise = "only constants (`let`) can be read here"
-    advice = did_you_mean(name.text, scope.readable(), otherwise)
+    advice = did_you_mean(name.text, [*scope.readable(), "true", "false"], otherwise)
     if name.text == "null":
         advice = "to ask whether a value is there, write `x is known` or `x is unknown`"
     message = f"unknown name `{name.text}`"
