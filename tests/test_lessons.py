@@ -149,7 +149,7 @@ loop a
   on E
   emit ODD { k }
 """
-    assert_told(rules, "RE504", "nobody hears `ODD`")
+    assert_told(rules, "RE504", "no loop hears `ODD`")
 
 
 def test_lesson_17_a_word_that_the_field_does_not_hold_is_an_error() -> None:

@@ -27,7 +27,7 @@ ALWAYS_TRUE = Code(
 UNPRODUCED = Code(
     "RE503", "unproduced-event", Severity.WARNING, "A loop hears an event that nobody produces."
 )
-UNHEARD = Code("RE504", "unheard-event", Severity.WARNING, "A loop emits an event that nobody hears.")
+UNHEARD = Code("RE504", "unheard-event", Severity.INFO, "A loop emits an event that no loop hears.")
 UNUSED = Code("RE505", "unused-declaration", Severity.WARNING, "A declaration is used nowhere.")
 OUTSIDE_RANGE = Code(
     "RE506",
@@ -214,9 +214,11 @@ def unheard_events(rules: program.Program) -> Iterator[Diagnostic]:
             event = effect.event
             if event.from_catalogue or event.name in heard:
                 continue
-            advice = f"hear it in a loop (`on {event.name}`), or remove the `emit`"
+            advice = (
+                f"fine if a program outside subscribes to it; else hear it (`on {event.name}`) or drop it"
+            )
             related = (Related(event.span, "declared here"),)
-            yield UNHEARD.at(target(effect), f"nobody hears `{event.name}`", help=advice, related=related)
+            yield UNHEARD.at(target(effect), f"no loop hears `{event.name}`", help=advice, related=related)
 
 
 def unused_declarations(rules: program.Program) -> Iterator[Diagnostic]:
