@@ -25,6 +25,11 @@ def handler_findings(rules: program.Program, handlers: Mapping[str, Mismatch]) -
     return [*_unperformed(rules, handlers), *_unfit(rules, handlers)]
 
 
+def unperformed(rules: program.Program, handlers: Collection[str]) -> list[str]:
+    """The actions that loops do or knobs drive and none of these handlers performs, in order of name."""
+    return sorted({name for name, _ in _asked_for(rules)} - set(handlers))
+
+
 def _unperformed(rules: program.Program, handlers: Mapping[str, Mismatch]) -> Iterator[Diagnostic]:
     for name, span in _asked_for(rules):
         if name not in handlers:

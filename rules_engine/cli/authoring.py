@@ -18,6 +18,7 @@ from rules_engine.cli.output import (
     coloured_errors,
     console,
     error,
+    json_line,
     note,
     print_json,
     say,
@@ -174,7 +175,9 @@ def events(
     wanted = spellings.get(name.upper())
     if wanted is None:
         raise CommandError(
-            f"there is no event `{name}`{nearest(name.upper(), spellings)}", "`rules-engine events` lists all"
+            f"there is no event `{name}`{nearest(name.upper(), spellings)}",
+            "`rules-engine events` lists all"
+            + ("" if rules else ", with those of your own by `--rules rules`"),
         )
     record = _event_record(declared[wanted])
     if format is Format.json:
@@ -198,6 +201,7 @@ def _event_record(event: Any) -> dict[str, Any]:
                 "field": field.name,
                 "spellings": list(field.spellings),
                 "type": str(field.type),
+                "words": list(field.type.words),
                 "optional": field.type.optional,
                 "derived": field.derived is not None,
             }
@@ -227,10 +231,18 @@ def _print_event(record: dict[str, Any]) -> None:
         also = ", ".join(field["spellings"][1:])
         made.add_row(field["field"], field["type"], also, "derived" if field["derived"] else "")
     console().print(made)
+    for name, words in _named_words(record).items():
+        say(f"{name}: {' | '.join(json_line(word) for word in words)}")
     if record["open"]:
         say("producers may send more fields")
     if record["key"]:
         say(f"key: {record['key']}")
+
+
+def _named_words(record: dict[str, Any]) -> dict[str, list[str]]:
+    """The words behind each type that the fields call by a name."""
+    types = ((field["type"].removesuffix("?"), field["words"]) for field in record["fields"])
+    return {name: words for name, words in types if words and name.isidentifier()}
 
 
 def codegen(

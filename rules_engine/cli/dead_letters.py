@@ -43,7 +43,7 @@ def list_letters(
         return
     from rules_engine.tools.records import time_text
 
-    made = table("", "id", "time", "kind", "name", "tries", "reason", right=("id", "tries"))
+    made = table("", "id", "time", "kind", "name", "tries", "reason", right=("id", "tries"), whole=("time",))
     for letter in letters:
         tries = str(letter.attempts)
         made.add_row(

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from rules_engine.terminal_text import visible
 
@@ -53,17 +53,18 @@ def console(*, error: bool = False) -> Console:
     return made
 
 
-def table(title: str, *columns: str, right: Iterable[str] = ()) -> Table:
-    """A plain table; the columns in `right` hold numbers."""
+def table(title: str, *columns: str, right: Iterable[str] = (), whole: Iterable[str] = ()) -> Table:
+    """A plain table; the columns in `right` hold numbers, those in `whole` are never broken into lines."""
     from rich import box
     from rich.table import Table
 
     made = Table(
         title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
     )
-    numbers = set(right)
+    numbers, unbroken = set(right), set(whole)
     for column in columns:
-        made.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if column in numbers else "left"
+        made.add_column(column, justify=justify, overflow="fold", no_wrap=column in unbroken)
     return made
 
 

@@ -246,7 +246,8 @@ def _set_knob(words: list[str], for_: str | None, db: Path | None) -> None:
     try:
         old = known.read(name, *key)
     except KeyError as error:
-        raise CommandError(str(error.args[0]), "`rules-engine knobs` lists them") from None
+        advice = "the form is `knobs set NAME KEY VALUE`; `rules-engine knobs` lists them"
+        raise CommandError(str(error.args[0]), advice) from None
     _ask(store, control.set_knob(name, tuple(key), _value(text), for_ms))
     where = f"[{'/'.join(key)}]" if key else ""
     say(f"{name}{where} = {json_line(known.get(name, *key))} (was {json_line(old.value)})")

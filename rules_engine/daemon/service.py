@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rules_engine.checks.handlers import unperformed
 from rules_engine.daemon import facts
 from rules_engine.daemon.declared_events import declared_events
 from rules_engine.daemon.dispatcher import Dispatcher, DispatchLimits
@@ -234,6 +235,9 @@ class Service:
             )
             for problem in problems:
                 log.error("handler does not fit the rules", problem=problem)
+            # Handlers without these: meant, because another process has them, or forgotten.
+            if self._handlers and (missing := unperformed(reload.rules.program, self._handlers)):
+                log.warning("no handler here, owed until a process has one", actions=" ".join(missing))
             self._store.put_fact(facts.RULES, facts.rules_fact(reload.rules, self._store.now_ms()))
             self._store.put_fact(DECLARED_EVENTS, declared_events(reload.rules.program))
             if reload.rules.plan is not None:

@@ -12,7 +12,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from rules_engine.demo.live_view import consequences, times
-from rules_engine.demo.observer import LoopRecord, Observer, number
+from rules_engine.demo.observer import KnobRecord, LoopRecord, Observer, number
 from rules_engine.demo.scaled_rules import loop_names
 from rules_engine.demo.settings import RunSettings
 from rules_engine.engine.decision import Firing
@@ -90,11 +90,17 @@ def _knobs(console: Console, observer: Observer) -> None:
         _line(
             console,
             f"{knob} [{key}]  {number(record.first)} -> {number(record.last)}"
-            f"  (between {number(record.low)} and {number(record.high)},"
-            f" moved {times(record.moves)} by {loops})",
+            f"  ({_span(record)}moved {times(record.moves)} by {loops})",
         )
     if not moved:
         _line(console, "No knob moved.")
+
+
+def _span(record: KnobRecord) -> str:
+    """How far a knob of numbers went; one of words went nowhere that two of them could tell."""
+    if isinstance(record.low, str):
+        return ""
+    return f"between {number(record.low)} and {number(record.high)}, "
 
 
 def _actions(console: Console, path: Path) -> None:

@@ -222,6 +222,26 @@ def test_the_catalogue_and_one_event_of_it(command):
     assert "MODEL_PROMOTED" in command("events", "MODEL_PROMOTED").out
 
 
+def test_an_event_shows_the_words_of_its_named_types(command):
+    page = command("events", "TRAINING_LOSS_TREND").out
+    assert 'loss_trend: "improving" | "stalled" | "plateau" | "degrading"' in page.splitlines()
+    fields = command("events", "TRAINING_LOSS_TREND", "--format", "json").json["event"]["fields"]
+    words = {field["field"]: field["words"] for field in fields}
+    assert words["trend"] == ["improving", "stalled", "plateau", "degrading"]
+    assert words["epoch"] == []
+
+
+def test_words_that_stand_at_the_field_are_not_told_twice(command, here):
+    (here / "rules" / "b.loop").write_text('event LAMP { id: str, colour: "red" | "green" } from "test"\n')
+    page = command("events", "LAMP", "--rules", "rules").out
+    assert page.count('"red"') == 1
+
+
+def test_an_own_event_without_rules_is_asked_for_with_them(command):
+    assert "--rules rules" in command("events", "READING").err
+    assert "--rules rules" not in command("events", "READIN", "--rules", "rules").err
+
+
 def test_the_users_events_with_rules(command):
     assert (
         command("events", "READING", "--rules", "rules", "--format", "json").json["event"]["shipped"] is False

@@ -37,6 +37,16 @@ def test_once_again_does_nothing_again(command, drained, here):
     assert command("status", "--format", "json").json["log"]["head"] == head
 
 
+def test_a_daemon_with_some_of_the_handlers_names_the_others(command, drained, here):
+    assert "no handler here" not in drained(("a", 12)).err
+    (here / "few_handlers.py").write_text(
+        'from rules_engine import action\n@action("Valve.close")\ndef close(sensor, reason): ...\n'
+    )
+    told = command("run", "--once", "--handlers", "few_handlers").err
+    assert re.search("no handler here.*actions=Valve.set_gain$", told, re.MULTILINE)
+    assert "no handler here" not in command("run", "--once").err
+
+
 def test_without_handlers_actions_stay_owed_for_the_next(command, here):
     command("publish", "READING", "sensor=a", "value=12", "--rules", "rules")
     assert command("run", "--once").code == 0
@@ -273,6 +283,12 @@ def test_lesson_40_status_tells_of_orphans_dead_subscriptions_and_unfit_payloads
     assert delivery["allowed"] == ["TASK_COMPLETED", "PRESSURE_ALARM"]
     assert delivery["missing_listeners"] == [{"listener": "Valve", "event": "HOST_ONLINE"}]
     assert "does not listen: Valve to HOST_ONLINE" in command("status").out
+
+
+def test_the_time_of_a_dead_letter_stays_in_one_piece(command, drained, monkeypatch):
+    drained(("broken", 12))
+    monkeypatch.setenv("COLUMNS", "60")
+    assert TIME.search(command("dead-letters", "list").out)
 
 
 def test_dead_letters_are_listed_shown_retried_and_dropped(command, drained, here):

@@ -138,3 +138,9 @@ def test_plan_of_rules_with_errors_and_without_a_daemon(command, drained, here):
     result = command("reload", "--plan")
     assert result.code == 1
     assert "unknown event `READINGS`" in result.err
+
+
+def test_a_key_in_the_wrong_place_is_answered_with_the_form(command, daemon):
+    result = command("knobs", "set", "gain[a]", "1")
+    assert result.code == 2
+    assert "knobs set NAME KEY VALUE" in result.err

@@ -17,8 +17,9 @@ import pytest
 
 from rules_engine import store as stores
 from rules_engine.demo.live_view import sparkline, times
-from rules_engine.demo.observer import number
+from rules_engine.demo.observer import KnobRecord, number
 from rules_engine.demo.session import run_demo
+from rules_engine.demo.summary import _span
 from rules_engine.pipeline import load
 from rules_engine.tools.replay import replay, rows_of
 
@@ -154,3 +155,8 @@ def test_sparklines_keep_ends_and_width() -> None:
 def test_numbers_for_people() -> None:
     assert [number(value) for value in (1.0, 0.256, 3, None, "up")] == ["1", "0.26", "3", "unknown", "up"]
     assert [times(count) for count in (1, 2, 3)] == ["once", "twice", "3 times"]
+
+
+def test_a_knob_of_words_is_summed_up_without_a_span() -> None:
+    assert _span(KnobRecord("normal", "normal", "normal", "hot_path")) == ""
+    assert _span(KnobRecord(1.0, 0.5, 1.25, 0.5)) == "between 0.5 and 1.25, "
