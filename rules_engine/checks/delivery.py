@@ -75,7 +75,11 @@ def counted_duplicates(rules: program.Program) -> Iterator[Diagnostic]:
                     continue
                 told.add(name)
                 message = f"equal `{name}` in quick succession count once"
-                advice = "where it is declared, add `dedup off`, or a field that tells them apart"
+                advice = (
+                    "publish those that are meant with a field that differs, or with `dedup=False`"
+                    if event.from_catalogue
+                    else "where it is declared, add `dedup off`, or a field that tells them apart"
+                )
                 related = (Related(event.span, "declared here"),)
                 yield COUNTED_DUPLICATES.at(count.span, message, help=advice, related=related)
 

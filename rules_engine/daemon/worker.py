@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from rules_engine.daemon import facts
 from rules_engine.daemon.dispatcher import Dispatcher, DispatchLimits
-from rules_engine.daemon.handlers import Handler, unfit
+from rules_engine.daemon.handlers import Handler, HandlersError, unfit
 from rules_engine.daemon.log import log
 from rules_engine.daemon.performer import Performer
 from rules_engine.store.port import Store, StoreError
@@ -45,10 +45,13 @@ class Worker:
         return sorted(self._handlers)
 
     def start(self) -> None:
-        """Begin to perform."""
+        """Begin to perform.
+
+        Raises `HandlersError` if a handler does not fit the rules: its actions would be given up.
+        """
         rules = self._store.fact(facts.RULES) or {}
-        for problem in unfit(self._handlers, rules.get("actions", {})):
-            log.error("handler does not fit the rules", problem=problem)
+        if problems := unfit(self._handlers, rules.get("actions", {})):
+            raise HandlersError("; ".join(problems))
         for work in (lambda: self.dispatcher.run(self._stopping), self._listen):
             thread = threading.Thread(target=work, name="rules-engine worker", daemon=True)
             self._threads.append(thread)

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from rules_engine.checks.registry import run_checks
+from rules_engine.pipeline import check_texts
 
 PRELUDE = """
 type mood = "low" | "fair" | "high"
@@ -408,3 +409,18 @@ def test_an_allow_in_either_loop_hides_a_conflict(judge) -> None:
     pair = loop("set rate = 1"), loop("set rate = 2", "y")
     assert judge(PRELUDE + '\n@allow("RE401", "meant")' + "".join(pair)) == []
     assert judge(PRELUDE + pair[0] + '\n@allow("RE401", "meant")' + pair[1]) == []
+
+
+@pytest.mark.parametrize(
+    ("declared", "advice"),
+    [
+        ('event BROKE { config_key: str, error: str } from "x"', "where it is declared, add `dedup off`"),
+        ("", "`dedup=False`"),
+    ],
+)
+def test_counted_duplicates_advise_what_can_be_changed(declared: str, advice: str) -> None:
+    event = "BROKE" if declared else "TRAINING_FAILED"
+    loop = f"loop a on 3 {event} within 1h do H.stop() timeout 1m\naction H.stop()\n"
+    found = check_texts({"a.loop": f"{declared}\n{loop}"}).diagnostics
+    (one,) = [finding for finding in found if finding.code.id == "RE703"]
+    assert advice in str(one.help)

@@ -47,6 +47,18 @@ def test_a_daemon_with_some_of_the_handlers_names_the_others(command, drained, h
     assert "no handler here" not in command("run", "--once").err
 
 
+def test_a_worker_that_does_not_fit_begins_nothing_and_gives_nothing_up(command, here):
+    command("publish", "READING", "sensor=a", "value=12", "--rules", "rules")
+    command("run", "--once")
+    (here / "stale_handlers.py").write_text(
+        'from rules_engine import action\n@action("Valve.close")\ndef close(name, reason): ...\n'
+    )
+    result = command("work", "--handlers", "stale_handlers")
+    assert (result.code, result.out) == (2, "")
+    assert "stale_handlers.close does not take `sensor`, which the action Valve.close passes" in result.err
+    assert command("status", "--format", "json").json["actions"] == {"owed": 2, "claimed": 0, "dead": 0}
+
+
 def test_without_handlers_actions_stay_owed_for_the_next(command, here):
     command("publish", "READING", "sensor=a", "value=12", "--rules", "rules")
     assert command("run", "--once").code == 0
