@@ -18,6 +18,7 @@ test: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/rules-engine lint --strict
+	$(BIN)/rules-engine test --coverage --min 100
 	$(BIN)/rules-engine fmt --check
 	$(BIN)/rules-engine codegen --check
 	$(BIN)/python -m pytest -n 2

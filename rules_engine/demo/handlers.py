@@ -213,6 +213,15 @@ class DataPipelineOrchestrator(_Acting):
 
 
 @handler
+class IdleResourceDaemon(_Acting):
+    """Begins games where there is room for them."""
+
+    def set_spawn_factor(self, factor: float) -> None:
+        """Begin this share of the games that are due."""
+        self._pipeline.spawn_factor = factor
+
+
+@handler
 class ProgressWatchdogDaemon(_Acting):
     """Stronger means against a long stall."""
 
@@ -271,6 +280,6 @@ def handlers_for(pipeline: Pipeline) -> list[object]:
     kinds = (
         SelfplayScheduler, FeedbackLoopController, QualityMonitorDaemon, CurriculumFeedback,
         TrainingCoordinator, RollbackManager, FeedbackAccelerator, QueuePopulator,
-        DataPipelineOrchestrator, ProgressWatchdogDaemon,
+        DataPipelineOrchestrator, IdleResourceDaemon, ProgressWatchdogDaemon,
     )  # fmt: skip
     return [kind(pipeline, performed) for kind in kinds]

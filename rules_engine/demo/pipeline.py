@@ -40,6 +40,7 @@ class Pipeline:
         self.checks_wanted: set[str] = set()  #: configurations whose next audit is to be thorough
         self.gaining: dict[str, float] = {}  #: rating points per hour of those said to gain fast
         self.wanted_games: dict[str, int] = {}  #: games to be played first, asked for beside the usual ones
+        self.spawn_factor = 1.0  #: share of the games due that are begun
         self.is_paused = False  #: whether training has to wait for the evaluations
         self.lock = threading.RLock()  #: held through each configuration's part of a round
 
@@ -84,6 +85,7 @@ class Pipeline:
     def _run_line(self, key: str) -> None:
         line, report, get = self.lines[key], self.reporters[key], self.controls.get
         rate = get("selfplay_rate", key) * get("momentum", key) * get("games_factor", key)
+        rate *= self.spawn_factor
         games = round(self.settings.games_per_round * self.controls.shares()[key] * rate)
         games += self.wanted_games.pop(key, 0)
         games = round(games * len(line.workers.online) / len(line.workers.workers))

@@ -2,7 +2,8 @@
 
 Production counts in hours, the demo in seconds. Nothing else is changed, so that what is seen in the
 demo are the shipped loops: conditions, thresholds and effects stay as they are. Time limits and
-retries of actions stay too: they are about the computer that does the work, which is no faster here.
+retries of actions stay too: they are about the computer that does the work, which is no faster here. What
+runs by the clock (`every`) does so once a second at most, since each time costs a row of the log.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from rules_engine.language.diagnostics import Severity
 from rules_engine.language.parser import parse
 from rules_engine.language.source import Source, Span
 
+_LEAST_PERIOD_MS = 1_000
 _DURATION = re.compile(r"(?:[0-9]+(?:ms|s|m|h|d))+")
 
 
@@ -76,6 +78,8 @@ def _changes(tree: s.File, text: str, factor: float) -> Iterator[tuple[int, int,
     for node in _nodes(tree):
         if isinstance(node, s.TestItem):
             yield node.span.start, node.span.end, ""
+        elif isinstance(node, s.Every):
+            yield _scaled(node.period, text, factor, least_ms=_LEAST_PERIOD_MS)
         elif (
             (isinstance(node, s.Duration) and isinstance(node.value, int))
             or isinstance(node, s.DurationLiteral)
@@ -84,13 +88,13 @@ def _changes(tree: s.File, text: str, factor: float) -> Iterator[tuple[int, int,
             yield _scaled(node, text, factor)
 
 
-def _scaled(node: s.Node, text: str, factor: float) -> tuple[int, int, str]:
+def _scaled(node: s.Node, text: str, factor: float, least_ms: int = 1) -> tuple[int, int, str]:
     """A node's own duration, which is the last one written in its span."""
     ms = node.ms if isinstance(node, s.DurationLiteral | s.Over) else getattr(node, "value", None)
     if not isinstance(ms, int):
         raise TypeError(f"{node} holds no duration")
     found = list(_DURATION.finditer(text, node.span.start, node.span.end))[-1]
-    return found.start(), found.end(), _spelled(max(1, round(ms / factor)))
+    return found.start(), found.end(), _spelled(max(min(least_ms, ms), round(ms / factor)))
 
 
 def _spelled(ms: int) -> str:
@@ -105,6 +109,6 @@ def _nodes(node: Any) -> Iterator[s.Node]:
     elif is_dataclass(node) and not isinstance(node, Span | s.RetryOption | s.TimeoutOption):
         if isinstance(node, s.Node):
             yield node
-        if not isinstance(node, s.TestItem):
+        if not isinstance(node, s.TestItem | s.Every):
             for part in fields(node):
                 yield from _nodes(getattr(node, part.name))

@@ -27,6 +27,7 @@ _NOT_NAMED = {
 }
 #: Slips that draw findings beyond the one that matters.
 _WITH_CONSEQUENCES = {
+    "backpressure.loop: every",
     "exploration.loop: since",
     "exploration.loop: unknown",
     "quality.loop: unknown",
@@ -46,9 +47,10 @@ def _words() -> Iterator[tuple[str, str, int]]:
     for path, text in sorted(_texts().items()):
         first = re.search(r"^loop ", text, re.MULTILINE)
         assert first
+        tests = re.search(r"^test ", text, re.MULTILINE)
         places = {
             found[0]: found.start()
-            for found in _WORD.finditer(text, first.start())
+            for found in _WORD.finditer(text, first.start(), tests.start() if tests else len(text))
             if found[0][0] not in '#"'
             and not text.startswith("loop ", text.rfind("\n", 0, found.start()) + 1)
         }

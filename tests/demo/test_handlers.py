@@ -144,6 +144,13 @@ def test_ordered_games_are_played_once_first(rig: Callable[..., Rig]) -> None:
     assert [told["games_completed"] for told in one.payloads("SELFPLAY_COMPLETED")] == [200, 160]
 
 
+def test_under_pressure_fewer_games_are_begun(rig: Callable[..., Rig]) -> None:
+    one = rig()
+    perform(one, "IdleResourceDaemon.set_spawn_factor", factor=0.5)
+    one.rounds(1)
+    assert one.payloads("SELFPLAY_COMPLETED")[0]["games_completed"] == 80
+
+
 def test_a_closed_gate_lets_games_through_and_no_training(rig: Callable[..., Rig]) -> None:
     one = rig()
     perform(one, "DataPipelineOrchestrator.set_gate", gate="paused")

@@ -47,6 +47,12 @@ def test_a_factor_of_one_changes_no_meaning() -> None:
     assert scale_durations(scale_durations(LOOP, 1), 600) == SCALED
 
 
+@pytest.mark.parametrize(("written", "scaled"), [("1h", "6s"), ("15s", "1s"), ("500ms", "500ms")])
+def test_what_runs_by_the_clock_runs_once_a_second_at_most(written: str, scaled: str) -> None:
+    text = "loop a on every {} set x = 1"
+    assert scale_durations(text.format(written), 600) == text.format(scaled)
+
+
 def test_no_span_becomes_nothing() -> None:
     assert "cooldown 1ms" in scale_durations("loop a on TRAINING_FAILED cooldown 100ms", 600)
 
