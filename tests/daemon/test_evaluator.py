@@ -360,3 +360,60 @@ def test_a_swap_that_raises_is_told_to_whoever_asked_and_the_old_rules_go_on(
     publish(12)
     settle(running)
     assert len(store.firings()) == 1
+
+
+# ---- ticks (L21) ---------------------------------------------------------------------------------
+
+TICKS = """
+event BEAT { n: int }
+loop beats "Beat." on every 5s emit BEAT { n: count(over 1h) }
+"""
+
+
+def test_l21_over_an_empty_log_it_ticks_from_its_start_with_a_row_for_each(
+    store, engine, clock, rule_set, settle
+):
+    running = engine(rule_set(text=TICKS))
+    begin = clock.now_ms
+    for _ in range(150):
+        clock.now_ms += 100
+        settle(running)
+    assert [kept.firing.time_ms - begin for kept in store.firings()] == [5_000, 10_000, 15_000]
+    ticks = [row.time_ms - begin for row in store.read(1, 100).rows if row.kind is Kind.TICK]
+    assert ticks == [5_000, 10_000, 15_000]
+
+
+@pytest.mark.parametrize(("away_ms", "ticks"), [(4_999, []), (5_000, [5_000]), (37_000, [35_000])])
+def test_l21_what_it_missed_while_down_collapses_into_one(
+    store, engine, clock, rule_set, settle, away_ms, ticks
+):
+    settle(engine(rule_set(text=TICKS)))
+    begin = clock.now_ms
+    clock.now_ms += away_ms
+    settle(engine(rule_set(text=TICKS)))
+    assert [kept.firing.time_ms - begin for kept in store.firings()] == ticks
+    clock.now_ms = begin + 40_000
+    settle(engine(rule_set(text=TICKS)))
+    assert store.firings()[-1].firing.time_ms == begin + 40_000
+
+
+def test_l21_a_loop_that_is_new_at_a_start_does_not_tick_for_the_time_before(
+    store, engine, clock, rule_set, settle
+):
+    settle(engine())
+    clock.now_ms += 3_600_000
+    running = engine(rule_set(text=TICKS))
+    settle(running)
+    assert store.firings() == []
+    clock.now_ms += 5_000
+    settle(running)
+    assert len(store.firings()) == 1
+
+
+def test_l21_a_log_that_waits_is_for_new_ticks_too(store, engine, clock, rule_set, settle, publish):
+    publish(1)
+    begin = clock.now_ms
+    clock.now_ms += 5_000
+    publish(2)
+    settle(engine(rule_set(text=TICKS)))
+    assert [kept.firing.time_ms - begin for kept in store.firings()] == [5_000]

@@ -28,6 +28,7 @@ from rules_engine.tools.replay import replay, rows_of
 START_MS = 1_767_571_200_000
 LOW, HIGH = 0.5, 6.0
 DECLARATIONS = f"""
+type side = "a" | "b"
 event A {{ k: str?, n: int?, x: float?, b: bool?, w: "low" | "high"? }} from "a test" dedup off
 event B {{ k: str?, n: int?, x: float?, b: bool?, w: "low" | "high"? }} from "a test" dedup off
 event C {{ k: str?, n: int?, x: float?, b: bool?, w: "low" | "high"? }} from "a test" dedup off
@@ -144,6 +145,9 @@ OF_SEVERAL = [
     'loop {0} "r" on A as a1 then no C then B[x > 0] as b1 within 6s emit OUT {{ k: a1.k, v: b1.x }}',
     'loop {0} "r" on A then B then A as a3 within 9s cooldown 1s set dial += a3.x for 2s',
     'loop {0} "r" on change of dial emit OUT {{ v: new - old, s: cause }} set rate["a"] = new',
+    'loop {0} "r" on every 3s when count(A over 6s) > 1 emit OUT {{ v: last(A.x over 9s) }}',
+    'loop {0} "r" on every 2s per side when dial > 1 for 2s until dial < 1 set rate[side] += 1 for 3s',
+    'loop {0} "r" on cron "* * * * *" cooldown 90s set dial = 1 for 2s emit OUT {{ s: "minute" }}',
     'loop {0} "r" on change of rate per k when new > 2 for 2s emit OUT {{ k, v: new }}',
 ]
 
@@ -264,6 +268,24 @@ def test_l50_a_daemon_decides_what_a_replay_of_its_log_decides(rules, history, s
     store = daemon.store
     assert daemon.evaluator.failures == 0
     assert all(answer is None for answer in (store.fact(facts.ANSWERS) or {}).values())
+    lived = [plain(kept.firing) for kept in store.firings()]
+    again = replay(rules.plan, rows_of(store), controls=store.controls(0, 1_000), as_it_was=True)
+    assert lived == [plain(firing) for firing in again]
+
+
+@QUICK
+@given(rules=rule_sets(), history=HISTORIES)
+def test_l21_where_the_daemon_was_never_down_a_replay_ticks_as_it_did(rules, history):
+    daemon = Daemon(rules)
+    for number, happening in enumerate(history):
+        end_ms = daemon.now_ms + happening.gap_ms
+        while (due_ms := daemon.evaluator._state.next_due_ms) is not None and due_ms <= end_ms:
+            daemon.now_ms = max(due_ms, daemon.now_ms)
+            daemon.settle()
+        daemon.now_ms = end_ms
+        daemon.happen(number, dataclasses.replace(happening, gap_ms=0))
+        daemon.settle()
+    store = daemon.store
     lived = [plain(kept.firing) for kept in store.firings()]
     again = replay(rules.plan, rows_of(store), controls=store.controls(0, 1_000))
     assert lived == [plain(firing) for firing in again]

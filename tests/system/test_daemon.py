@@ -165,3 +165,28 @@ def test_pages_for_those_who_watch(site):
         assert answer.status == 200
     with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
         assert b'rules_engine_firings_total{loop="high_closes"} 1' in answer.read()
+
+
+def test_l21_it_ticks_by_itself_and_what_it_missed_while_down_collapses_into_one(site):
+    site.rules.write_text(
+        "event BEAT { n: int }\naction Valve.close(sensor: str, n: int)\n"
+        'loop beats "Beat." on every 1s emit BEAT { n: count(over 1h) }'
+        ' do Valve.close("a", n: count(over 1h)) timeout 1m\n'
+    )
+
+    def beats():
+        return [kept.firing.time_ms for kept in site.store.firings()]
+
+    daemon = site.daemon("--handlers", "valve_handlers")  # over a log without a row
+    site.until(lambda: len(beats()) >= 2 and len(site.performed()) >= 2)
+    daemon.terminate()
+    assert daemon.wait(10) == 0
+    before = beats()
+    assert {time_ms % 1_000 for time_ms in before} == {0}
+    site.until(lambda: site.store.now_ms() >= before[-1] + 3_000)
+    missed_ms = site.store.now_ms()
+    site.daemon("--handlers", "valve_handlers")
+    site.until(lambda: len(beats()) > len(before) + 1)
+    after = beats()[len(before) :]
+    assert after[0] > missed_ms - 1_000, "the latest one alone, at its own time"
+    assert len(set(beats())) == len(beats())
