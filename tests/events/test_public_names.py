@@ -14,6 +14,7 @@ from rules_engine.events import cross_process_events as queues
 from rules_engine.events import data_events, event_emitters, event_router, stage_events
 from rules_engine.events.cross_process_events import CrossProcessEvent, CrossProcessEventQueue, push_event
 from rules_engine.events.data_events import DataEvent, DataEventType, EventBus
+from rules_engine.events.deprecation import forget_warnings
 from rules_engine.events.event_router import (
     Publication,
     StageCompletionResult,
@@ -383,3 +384,14 @@ def test_two():
     done = script(f"import pytest; raise SystemExit(pytest.main(['-q', {plugins}, 'test_it.py']))")
     assert "2 passed" in done.stdout
     assert not (tmp_path / ".rules-engine").exists()
+
+
+@pytest.mark.parametrize("way", ["module", "router"])
+def test_a16_a_warning_points_at_the_program_that_used_the_older_form(
+    router: UnifiedEventRouter, way: str
+) -> None:
+    forget_warnings()
+    call = event_router.publish_sync if way == "module" else router.publish_sync
+    with pytest.warns(DeprecationWarning, match="publish_sync") as told:
+        call("MODEL_PROMOTED", {})
+    assert [one.filename for one in told] == [__file__]
