@@ -344,7 +344,8 @@ class _LoopChecker:
         keys = frozenset(("field", key) for key in per)
         events = heard.trigger.events if heard.trigger else ()
         if isinstance(heard.trigger, program.Sequence):  # all of them have come
-            return Knowledge(keys | {("alias", name) for name in heard.aliases}, sound, heard.aliases)
+            known = Knowledge(keys | {("alias", name) for name in heard.aliases}, sound, heard.aliases)
+            return replace(known, facts=known.facts | self._filtered_steps(heard.trigger, known))
         # Each event that can have come counts as named, also where it is not.
         named = {f"#{n}": fields_of([self.names.events[one.event]]) for n, one in enumerate(events)}
         ways = tuple(
@@ -354,8 +355,19 @@ class _LoopChecker:
             named, ways = {}, ()  # there may have been none
         known = Knowledge(keys, sound, {**heard.aliases, **named}, ways)
         if ways and not heard.several and events:
-            known = known.given(events[0].filter)
+            return known.given(events[0].filter)
+        if ways and not heard.aliases:  # `a.load` says nothing of the event that is not `a`
+            filtered = (way | known.given(one.filter).facts for way, one in zip(ways, events, strict=True))
+            return replace(known, ways=tuple(filtered))
         return known
+
+    def _filtered_steps(self, sequence: program.Sequence, known: Knowledge) -> frozenset[object]:
+        """The fields that the filters of its steps read, where no other event of it has such a field."""
+        declared = [name for one in sequence.events for name in self.names.events[one.event].fields]
+        came = (step.events[0] for step in sequence.steps if not step.absent and len(step.events) == 1)
+        facts = (known.given(event.filter).facts for event in came)
+        alone = frozenset(("field", name) for name in declared if declared.count(name) == 1)
+        return alone & frozenset(fact for found in facts for fact in found)
 
     def _ordered_locals(self) -> tuple[tuple[str, program.Expr], ...]:
         """Each local after those it reads; `locals` holds them in the order in which they were settled."""
