@@ -67,7 +67,7 @@ def replay(
         and (until_ms is None or firing.time_ms <= until_ms)
     ]
     if format is Format.json:
-        print_json(_document(seen, firings))
+        print_json(_document(seen, firings, rule_set.hash))
         return
     for firing in firings:
         print_firing(firing)
@@ -132,7 +132,8 @@ class _Seen:
             yield row
 
 
-def _document(seen: _Seen, firings: list[Firing]) -> dict[str, Any]:
+def _document(seen: _Seen, firings: list[Firing], rules: str) -> dict[str, Any]:
+    """In the very shape of `firings --format json`, so that the two can be compared as they are."""
     from rules_engine.tools.records import firing_record, time_text
 
     return {
@@ -140,7 +141,7 @@ def _document(seen: _Seen, firings: list[Firing]) -> dict[str, Any]:
         "events": seen.events,
         "from": time_text(seen.first_ms) if seen.last_ms else None,
         "until": time_text(seen.last_ms) if seen.last_ms else None,
-        "firings": [firing_record(firing) for firing in firings],
+        "firings": [{**firing_record(firing), "rules": rules} for firing in firings],
         "added": [],
         "removed": [],
     }

@@ -29,8 +29,6 @@ def test_it_decides_what_was_decided(command, drained):
     drained(("a", 12), ("b", 5), ("a", 200))
     live = command("firings", "--format", "json").json["firings"]
     again = command("replay", "--format", "json").json
-    for firing in live:
-        del firing["rules"]
     assert again["firings"] == live
     assert len(live) == 3
     assert again["events"] == 3
