@@ -47,7 +47,7 @@ from rules_engine.engine.plan import (
 from rules_engine.engine.runtime import change_event
 from rules_engine.language import program as p
 from rules_engine.language.source import Source
-from rules_engine.language.types import Base, Type
+from rules_engine.language.types import Type
 
 _COMPARISONS: Mapping[str, x.Comparison] = {op: op for op in get_args(x.Comparison)}
 #: What a reason tells the value of.
@@ -228,10 +228,10 @@ def _held(value: Any) -> Any:
 
 
 def _word_order(left: p.Expr, right: p.Expr) -> tuple[str, ...]:
-    """The order of the words compared: that of the knob on either side (L37)."""
+    """The order of the words compared: that of a knob, whose value either side is (L37)."""
     for side in (left, right):
-        if side.type.base is Base.STR and isinstance(side, p.KnobRead):
-            return side.knob.words
+        if side.type.ordered:
+            return side.type.words
     return ()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from rules_engine.language import program, syntax
 from rules_engine.language.assignment import OUT_OF_RANGE
@@ -41,7 +42,7 @@ def knob_of(
         name=item.name.text,
         per=per,
         key_words=tuple(key_words.get(key) for key in per),
-        type=its_type,
+        type=replace(its_type, ordered=bool(its_type.words)),
         words=its_type.words,
         low=its_type.low if its_type.low is not None else 0.0,
         high=its_type.high if its_type.high is not None else float(max(len(its_type.words) - 1, 0)),

@@ -147,7 +147,7 @@ def _order_fault(left: program.Expr, right: program.Expr, op: str) -> Diagnostic
             message = f"`{op}` needs numbers, this is {described(left.type)}"
             return WRONG_TYPE.at(left.span, message, help="compare with `==`")
         return None
-    if not any(isinstance(side, program.KnobRead) for side in (left, right)):
+    if not (left.type.ordered or right.type.ordered):
         message, advice = f"texts have no order, so `{op}` says nothing of them", "compare with `==` or `in`"
         return WRONG_TYPE.at(left.span.to(right.span), message, help=advice)
     return word_fault(left, right) or word_fault(right, left)

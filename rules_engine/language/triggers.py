@@ -279,7 +279,7 @@ def _change(names: Names, trigger: syntax.ChangeOf) -> Heard:
     knob = names.knob(trigger.knob, "knob read")
     if knob is None:
         return Heard(None, any_field=True)
-    value = Type(knob.type.base, words=knob.type.words, low=knob.type.low, high=knob.type.high)
+    value = replace(knob.type, name=None)
     fields = {name: FieldEntry(name, value) for name in ("old", "new")}
     fields |= {name: FieldEntry(name, Type(Base.STR)) for name in ("key", "cause")}
     fields["depth"] = FieldEntry("depth", Type(Base.INT))

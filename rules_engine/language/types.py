@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -24,7 +24,8 @@ class Type:
     """A type of values.
 
     `words` closes a `str` to a set, in order; `low` and `high` bound a number (inclusive);
-    `optional` says that the value may be unknown; `name` is the type's declared name, if any.
+    `optional` says that the value may be unknown; `name` is the type's declared name, if any;
+    `ordered` that its words rank as those of a knob do (L37).
     """
 
     base: Base
@@ -33,6 +34,7 @@ class Type:
     high: float | None = None
     optional: bool = False
     name: str | None = None
+    ordered: bool = field(default=False, compare=False)
 
     @property
     def is_number(self) -> bool:

@@ -210,3 +210,23 @@ def test_l49_nothing_in_an_expression_reaches_python(findings, expression):
 def test_l49_text_of_a_payload_is_never_read_as_an_expression(run):
     text = 'loop one "r" on A emit OUT { s: "<{s}>" }'
     assert run(text, a(0, s='{k} {{}} __import__("os")')).emitted == [{"s": '<{k} {{}} __import__("os")>'}]
+
+
+def test_l37_the_words_of_a_knob_keep_their_order_wherever_they_are_read(run):
+    text = """
+loop turn "r" on A set mode = "paused" if x < 1 set mode = "reduced" if x == 1 set mode = "normal" if x > 1
+loop down "r" on change of mode when new < old emit OUT { s: new }
+loop mild "r" on change of mode with was = old when was >= "reduced" emit OUT { s: was }
+loop kept "r" on A with now = mode when now <= "reduced" emit OUT { s: now }
+loop best "r" on A when prev(mode) > mode emit OUT { s: mode }
+"""
+    found = run(text, a(0, x=1), a(1, x=0), a(2, x=2), a(3, x=2))
+    assert [e["s"] for e in found.of("down").emitted] == ["reduced", "paused"]
+    assert [e["s"] for e in found.of("mild").emitted] == ["normal", "reduced"]
+    assert [e["s"] for e in found.of("kept").emitted] == ["reduced", "paused"]
+    assert found.of("best").times == [1, 2]
+
+
+def test_l37_other_texts_have_no_order(findings):
+    assert "RE201" in findings('loop one "r" on A when w < "mid" emit OUT { s }')
+    assert "RE201" in findings('loop one "r" on change of mode when cause < "z" emit OUT { s: new }')
