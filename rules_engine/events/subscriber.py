@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import threading
 from collections.abc import Callable
@@ -24,6 +25,10 @@ from rules_engine.store.port import Store, StoreError
 log = logging.getLogger("rules_engine.events")
 
 Types = frozenset[str] | None
+
+
+def _is_generator(callback: object) -> bool:
+    return inspect.isgeneratorfunction(callback) or inspect.isasyncgenfunction(callback)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,10 @@ class Subscriber:
         if not callable(callback):
             raise TypeError(
                 f"a handler is a function or method, not {type(callback).__name__}: {callback!r:.80}"
+            )
+        if any(_is_generator(one) for one in (callback, getattr(callback, "__call__", None))):  # noqa: B004
+            raise TypeError(
+                f"a handler with a yield would never run: return instead of yield in {callback!r:.80}"
             )
         if options.durable is not None:
             checked_text("durable", options.durable)
