@@ -55,7 +55,7 @@ def bounds(expr: program.Expr, locals: Mapping[str, program.Expr], least: Fracti
         case program.Aggregate(function="slope"):
             return ANYTHING
         case program.Aggregate(function="count" | "distinct" | "stddev") | program.Streak():
-            return Interval(Fraction(0), None)
+            return _of_counted(expr)
         case program.Aggregate(function=function, sample=sample) if sample and function in _AMONG_SAMPLES:
             return bounds(sample, locals, least)
         case program.Prev(sample=sample):
@@ -66,6 +66,13 @@ def bounds(expr: program.Expr, locals: Mapping[str, program.Expr], least: Fracti
         assumed = span.low is None and isinstance(expr, program.FieldRead)
         return Interval(least, span.high) if assumed else span
     return ANYTHING
+
+
+def _of_counted(expr: program.Aggregate | program.Streak) -> Interval:
+    match expr:
+        case program.Aggregate(function="count" | "distinct", window=program.OverLast(count=most)):
+            return Interval(Fraction(0), Fraction(most))
+    return Interval(Fraction(0), None)
 
 
 def _of_binary(expr: program.Binary, locals: Mapping[str, program.Expr], least: Fraction | None) -> Interval:
