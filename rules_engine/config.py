@@ -6,9 +6,9 @@ The environment names are `RULES_ENGINE_<SETTING>` and the three of the event sy
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import AliasChoices, BeforeValidator, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -18,6 +18,13 @@ from pydantic_settings import (
 
 #: Where the database lies when nobody says otherwise, under the working folder.
 DEFAULT_DATABASE = Path(".rules-engine/events.db")
+
+
+#: In any case, as everybody else's logging takes it.
+LogLevel = Annotated[
+    Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
+    BeforeValidator(lambda level: level.upper() if isinstance(level, str) else level),
+]
 
 
 class SettingsError(Exception):
@@ -33,13 +40,14 @@ class Settings(BaseSettings):
         extra="forbid",
         frozen=True,
         populate_by_name=True,
+        env_ignore_empty=True,  # a variable set to nothing says nothing
     )
 
     db: Path = DEFAULT_DATABASE
     rules: tuple[Path, ...] = (Path("rules"),)
     durability: Literal["full", "normal"] = "full"
 
-    event_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
+    event_log_level: LogLevel = Field(
         "INFO", validation_alias=AliasChoices("RINGRIFT_EVENT_LOG_LEVEL", "event_log_level")
     )
     dedup_window_secs: float = Field(
