@@ -27,14 +27,19 @@ _FAILED_KEPT = 256
 _NO_LOCALS: dict[str, Expr] = {}
 
 
-def decide(plan: Plan, state: State, row: Row) -> Decision:
-    """Everything that follows from a row. The state is left as it is: `state.apply(decision)` changes it."""
+def decide(plan: Plan, state: State, row: Row, first_n: int = 0) -> Decision:
+    """Everything that follows from a row. The state is left as it is: `state.apply(decision)` changes it.
+
+    Firings and changes of knobs are numbered from `first_n`.
+    """
     if row.kind is Kind.EMITTED:
         return Decision()
     runtime = runtime_of(plan)
     if row.kind is Kind.EVENT and row.type not in runtime.hearers and not state.has_due(row.time_ms):
         return Decision()
-    return Step(Context(runtime, state, row.seq, row.time_ms)).run(row)
+    context = Context(runtime, state, row.seq, row.time_ms)
+    context.n = context.changes = first_n
+    return Step(context).run(row)
 
 
 class Step:

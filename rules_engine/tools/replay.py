@@ -43,6 +43,11 @@ def replay(
     yield from run.to_the_end(until_ms)
 
 
+#: Ticks that the log has no row for stand at the row that follows them; their firings are numbered from here,
+#: so that they never meet those of the row.
+_CAUGHT_UP_N = 1_000_000_000
+
+
 class _Replay:
     def __init__(self, plan: Plan, controls: Iterable[PinnedControl], *, as_it_was: bool) -> None:
         self._plan = plan
@@ -71,8 +76,11 @@ class _Replay:
             yield from self._decide(tick)
 
     def _decide(self, row: Row) -> Iterator[Firing]:
+        n = _CAUGHT_UP_N
         for tick in () if self._as_it_was else missed(self._plan, self._state, row):
-            yield from self._take(decide(self._plan, self._state, tick))
+            decision = decide(self._plan, self._state, tick, n)
+            n += max(len(decision.firings), len(decision.changes))
+            yield from self._take(decision)
         yield from self._take(decide(self._plan, self._state, row))
 
     def _controls_before(self, seq: int) -> Iterator[Firing]:

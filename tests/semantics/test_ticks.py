@@ -187,3 +187,15 @@ def test_l21_a_key_is_a_closed_set_of_words(findings, on):
 def test_conditions_of_ticks_are_judged_like_those_of_events(findings, condition, expected):
     text = f'loop one "r" on every 1h when {condition} emit OUT {{ k: "" }}'
     assert {"RE501", "RE502"} & set(findings(text)) == expected
+
+
+def test_l21_firings_of_ticks_without_a_row_have_numbers_of_their_own(run):
+    text = """
+knob dial in 0..100 = 0
+loop beat "r" on every 1m emit OUT { v: 1 } set dial += 1
+loop watch "r" on change of dial emit OUT { v: new }
+"""
+    found = run(text, (0, "A", {}), (5 * 60_000, "A", {})).firings
+    assert len(found) == 10
+    assert len({(firing.position, firing.n) for firing in found}) == 10
+    assert len({firing.event_id for firing in found if firing.loop == "watch"}) == 5
