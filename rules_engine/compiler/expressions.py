@@ -73,9 +73,7 @@ class ExpressionCompiler:
                 parts = [part if isinstance(part, str) else self.expr(part) for part in node.parts]
                 return x.interpolate(parts, strict=self._strict_text)
             case _:
-                raise NotImplementedError(
-                    f"{type(node).__name__} does not run yet, and the checker refuses it"
-                )
+                raise AssertionError(f"no such expression: {type(node).__name__}")
 
     def _test(self, test: Any) -> Any:
         return test if isinstance(test, str) else self.expr(test)

@@ -150,7 +150,7 @@ class LoopCompiler(ExpressionCompiler):
                         return WindowPlan(sample, "event", since=since, feed=feed)
                     case None:
                         return WindowPlan(sample, "gathered")
-        raise NotImplementedError(f"{type(node).__name__} does not run yet, and the checker refuses it")
+        raise AssertionError(f"no such memory: {type(node).__name__}")
 
     def _feed(self, event: str, filter: p.Expr | None) -> FeedPlan:
         declared = self._program.events[event].fields.values()
