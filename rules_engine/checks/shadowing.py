@@ -14,6 +14,9 @@ SHADOWED = Code(
     "RE507", "shadowed-loop", Severity.WARNING, "Another loop does the same whenever this one acts."
 )
 
+#: Each is held against each other: of more that do the same, written by a program, none is compared.
+_MOST_ALIKE = 40
+
 
 def shadowed_loops(rules: program.Program) -> Iterator[Diagnostic]:
     """Loops whose every effect another loop has on the same events, under a condition at least as wide."""
@@ -28,6 +31,8 @@ def shadowed_loops(rules: program.Program) -> Iterator[Diagnostic]:
         alike.setdefault((does, loop.per), []).append((loop, ways))
     told: set[str] = set()
     for group in alike.values():
+        if len(group) > _MOST_ALIKE:
+            continue
         for loop, ways in group:
             for other, wider in group:
                 if other is loop or other.name in told or not _covers(other, wider, loop, ways):
