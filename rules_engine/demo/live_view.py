@@ -109,7 +109,7 @@ def _knobs(observer: Observer) -> Table:
         values = []
         for key in observer.configs:
             record = observer.knobs.get((knob, key))
-            value = record.last if record else observer.defaults.get(knob, "")
+            value = record.now if record else observer.defaults.get(knob, "")
             moved = record is not None and record.moves > 0
             values.append(Text(number(value), style="yellow" if moved else "dim"))
         table.add_row(knob, *values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from rules_engine import store as stores
 from rules_engine.engine.decision import Firing
 from rules_engine.event import Kind, Row
 from rules_engine.store.port import Store, StoreError
+
+#: The package's public names, as any program outside gets them: they are put together above this folder.
+_api: Any = import_module("rules_engine")
 
 _PAGE = 1_000
 _REMEMBERED = 10_000  #: events whose type is still known when a firing names them
@@ -50,12 +54,16 @@ class ConfigRecord:
 
 @dataclass
 class KnobRecord:
-    """The course of one knob at one key, by the values that loops set."""
+    """The course of one knob at one key.
+
+    `last` is what a loop set; `now` is the value in force, which a hold that ended or decay may have moved.
+    """
 
     first: Any
     low: Any
     high: Any
     last: Any
+    now: Any
     moves: int = 0
     loops: Counter[str] = field(default_factory=Counter)
 
@@ -107,7 +115,9 @@ def _milestone(event: str, payload: dict[str, Any]) -> str | None:
 
 
 def number(value: Any) -> str:
-    """A value for people: floats with two digits, whole ones without."""
+    """A value for people: floats with two digits, whole ones without, `true` as the language has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, float):
         return f"{value:.2f}".rstrip("0").rstrip(".")
     return "unknown" if value is None else str(value)
@@ -151,6 +161,7 @@ class Observer:
                 self._store = stores.open(self.db, create=False)
             self._read_events(self._store)
             self._read_firings(self._store)
+            self._read_knobs(self._store)
         except StoreError:
             return
 
@@ -212,11 +223,18 @@ class Observer:
             if len(found) < _PAGE:
                 return
 
+    def _read_knobs(self, store: Store) -> None:
+        """The values in force of the knobs that a loop has set."""
+        for reading in _api.Knobs(store=store).all():
+            record = self.knobs.get((reading.knob, " ".join(map(str, reading.key))))
+            if record is not None:
+                record.now = reading.value
+
     def _knob(self, loop: str, effect: dict[str, Any]) -> None:
         name, value = effect["knob"], effect["value"]
         key = " ".join(map(str, effect["key"]))
         default = self.defaults.get(name, value)
-        record = self.knobs.setdefault((name, key), KnobRecord(default, default, default, default))
+        record = self.knobs.setdefault((name, key), KnobRecord(default, default, default, default, value))
         if isinstance(value, int | float):
             record.low, record.high = min(record.low, value), max(record.high, value)
         record.moves += record.last != value

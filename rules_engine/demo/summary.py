@@ -89,7 +89,7 @@ def _knobs(console: Console, observer: Observer) -> None:
         loops = ", ".join(sorted(record.loops))
         _line(
             console,
-            f"{knob} [{key}]  {number(record.first)} -> {number(record.last)}"
+            f"{knob} [{key}]  {number(record.first)} -> {number(record.now)}"
             f"  ({_span(record)}moved {times(record.moves)} by {loops})",
         )
     if not moved:

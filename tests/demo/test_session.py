@@ -21,6 +21,7 @@ from rules_engine.demo.observer import KnobRecord, number
 from rules_engine.demo.session import run_demo
 from rules_engine.demo.summary import _span
 from rules_engine.pipeline import load
+from rules_engine.tools.knobs import Knobs
 from rules_engine.tools.replay import replay, rows_of
 
 
@@ -88,6 +89,10 @@ def test_a_short_run_with_a_regression_is_rolled_back(tmp_path: Path) -> None:
     assert re.search(r"regression_rolls_back +fired", told)
     assert re.search(r"RollbackManager.roll_back \[hex5_2p\] .* restored hex5_2p_g0\d\d.npz", told)
     assert re.search(r"curriculum_weight \[\w+\]  1 -> ", told)
+    with Knobs(folder / "events.db") as knobs:
+        for knob in ("curriculum_weight", "learning_rate_scale", "momentum"):  # none of them decays
+            for key, value in re.findall(rf"{knob} \[(\w+)\]  \S+ -> (\S+)", told):
+                assert value == number(knobs.get(knob, key))
     result = json.loads((folder / "result.json").read_text())
     assert result["rounds"] == 12
     serving = folder / "models" / "hex5_2p" / "serving.npz"
@@ -154,9 +159,10 @@ def test_sparklines_keep_ends_and_width() -> None:
 
 def test_numbers_for_people() -> None:
     assert [number(value) for value in (1.0, 0.256, 3, None, "up")] == ["1", "0.26", "3", "unknown", "up"]
+    assert number(False) == "false"
     assert [times(count) for count in (1, 2, 3)] == ["once", "twice", "3 times"]
 
 
 def test_a_knob_of_words_is_summed_up_without_a_span() -> None:
-    assert _span(KnobRecord("normal", "normal", "normal", "hot_path")) == ""
-    assert _span(KnobRecord(1.0, 0.5, 1.25, 0.5)) == "between 0.5 and 1.25, "
+    assert _span(KnobRecord("normal", "normal", "normal", "hot_path", "hot_path")) == ""
+    assert _span(KnobRecord(1.0, 0.5, 1.25, 0.5, 0.5)) == "between 0.5 and 1.25, "
