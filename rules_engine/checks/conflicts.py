@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import combinations
 from typing import Literal
@@ -28,7 +28,7 @@ DONE_AND_UNDONE = Code(
 def competing_sets(rules: program.Program) -> Iterator[Diagnostic]:
     """Pairs of loops that set one knob on a common event so that the order, or the sign, matters."""
     told: set[tuple[str, str, str]] = set()
-    for one, other in _pairs(rules):
+    for one, other in _pairs(rules, _knobs_set):
         for first in one.effects:
             for second in other.effects:
                 if not isinstance(first, program.SetEffect) or not isinstance(second, program.SetEffect):
@@ -60,7 +60,14 @@ def _competition(
 def done_and_undone(rules: program.Program) -> Iterator[Diagnostic]:
     """Pairs of loops of which one does on an event what the other undoes."""
     told: set[tuple[str, str, str]] = set()
-    for one, other in _pairs(rules):
+    undone = {name: action.undo for name, action in rules.actions.items() if action.undo is not None}
+
+    def opposites(activation: Activation) -> set[str]:
+        """By the name of the one that is undone, what it does of pairs of actions that undo each other."""
+        done = {one.action.name for one in activation.effects if isinstance(one, program.DoEffect)}
+        return {name for name, undo in undone.items() if name in done or undo in done}
+
+    for one, other in _pairs(rules, opposites):
         for first in one.effects:
             for second in other.effects:
                 if not isinstance(first, program.DoEffect) or not isinstance(second, program.DoEffect):
@@ -82,14 +89,24 @@ def done_and_undone(rules: program.Program) -> Iterator[Diagnostic]:
                 yield DONE_AND_UNDONE.at(target(second), message, help=advice, related=related, witness=shown)
 
 
-def _pairs(rules: program.Program) -> Iterator[tuple[Activation, Activation]]:
-    """Every two activations of different loops on one occasion, in order of loop name."""
-    by_occasion: dict[Occasion, list[Activation]] = {}
+def _knobs_set(activation: Activation) -> set[str]:
+    return {one.knob.name for one in activation.effects if isinstance(one, program.SetEffect)}
+
+
+def _pairs(
+    rules: program.Program, subjects: Callable[[Activation], set[str]]
+) -> Iterator[tuple[Activation, Activation]]:
+    """Every two activations of different loops on one occasion that share a subject, in order of loop name.
+
+    Thousands of loops may hear one event; only those that touch the same thing are held against each other.
+    """
+    by_subject: dict[tuple[Occasion, str], list[Activation]] = {}
     for loop in live(rules):
         for activation in activations(rules, loop):
             if activation.cases and activation.effects:
-                by_occasion.setdefault(activation.occasion, []).append(activation)
-    for found in by_occasion.values():
+                for subject in sorted(subjects(activation)):
+                    by_subject.setdefault((activation.occasion, subject), []).append(activation)
+    for found in by_subject.values():
         for one, other in combinations(found, 2):
             if one.loop.name != other.loop.name:
                 yield one, other

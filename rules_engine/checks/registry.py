@@ -16,7 +16,7 @@ from rules_engine.checks import (
 )
 from rules_engine.checks.style import unused_allows
 from rules_engine.language.diagnostics import Diagnostic
-from rules_engine.language.program import Program
+from rules_engine.language.program import Loop, Program
 
 Check = Callable[[Program], Iterable[Diagnostic]]
 
@@ -58,8 +58,9 @@ def run_checks(program: Program) -> list[Diagnostic]:
     """
     found = [finding for check in CHECKS for finding in check(program)]
     kept, used = [], set(program.allowed)
+    allowing = [loop for loop in program.loops if loop.allows]
     for finding in found:
-        hiding = {(loop, code) for loop, code in _allowing(program, finding)}
+        hiding = {(loop, code) for loop, code in _allowing(allowing, finding)}
         used |= hiding
         if not hiding:
             kept.append(finding)
@@ -67,9 +68,9 @@ def run_checks(program: Program) -> list[Diagnostic]:
     return sorted(set(kept), key=lambda f: (f.span.path, f.span.start, f.span.end, f.code.id, f.message))
 
 
-def _allowing(program: Program, finding: Diagnostic) -> Iterable[tuple[str, str]]:
+def _allowing(loops: Iterable[Loop], finding: Diagnostic) -> Iterable[tuple[str, str]]:
     places = [finding.span, *(related.span for related in finding.related)]
-    for loop in program.loops:
+    for loop in loops:
         for allow in loop.allows:
             if allow.code == finding.code.id and any(
                 place.path == loop.span.path and loop.span.start <= place.start < loop.span.end
