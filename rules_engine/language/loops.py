@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from rules_engine.language import program, syntax
 from rules_engine.language.annotations import Annotations, annotations_of
 from rules_engine.language.catalog import MOST_PARTS, MOST_STEPS
+from rules_engine.language.clauses import Clauses, head, sort_clauses
 from rules_engine.language.diagnostics import Code, Related, Severity
 from rules_engine.language.effects import Effects
 from rules_engine.language.expressions import Expressions
@@ -16,48 +16,13 @@ from rules_engine.language.names import BAD_COUNT, DUPLICATE_CLAUSE, TOO_LARGE, 
 from rules_engine.language.scope import Scope, Unclear, fields_of, unclear
 from rules_engine.language.source import Span
 from rules_engine.language.traversal import roots, size, walk, weight
-from rules_engine.language.triggers import DUPLICATE, Heard, check_key, hear
+from rules_engine.language.triggers import Heard, check_key, hear
 from rules_engine.language.typerefs import CIRCULAR, DUPLICATE_FIELD
 from rules_engine.language.unknowns import Knowledge
 from rules_engine.language.windows import CONTRADICTION
 
 NO_TRIGGER = Code("RE114", "missing-trigger", Severity.ERROR, "A loop does not say what it hears.")
 NO_EFFECTS = Code("RE115", "no-effects", Severity.ERROR, "A loop does nothing.")
-
-_ONCE: dict[type, str] = {
-    syntax.On: "on",
-    syntax.Per: "per",
-    syntax.When: "when",
-    syntax.Cooldown: "cooldown",
-    syntax.Limit: "limit",
-    syntax.Gather: "gather",
-    syntax.ClearedBlock: "cleared",
-    syntax.FailedBlock: "failed",
-}
-ClauseT = TypeVar("ClauseT", bound=syntax.Clause)
-
-
-@dataclass
-class _Clauses:
-    """The clauses of a loop by kind; of what may stand once, the first."""
-
-    once: dict[type, syntax.Clause] = field(default_factory=dict)
-    withs: dict[str, syntax.With] = field(default_factory=dict)
-    effects: list[syntax.Effect] = field(default_factory=list)
-    afters: list[syntax.AfterBlock] = field(default_factory=list)
-
-    def get(self, kind: type[ClauseT]) -> ClauseT | None:
-        found = self.once.get(kind)
-        return found if isinstance(found, kind) else None
-
-    def every_effect(self) -> Iterable[syntax.Effect]:
-        yield from self.effects
-        for kind in (syntax.ClearedBlock, syntax.FailedBlock):
-            block = self.once.get(kind)
-            if isinstance(block, syntax.ClearedBlock | syntax.FailedBlock):
-                yield from block.effects
-        for after in self.afters:
-            yield from after.effects
 
 
 @dataclass
@@ -78,7 +43,7 @@ class _LoopChecker:
         self.names = names
         self.item = item
         self.lost = {part.word for part in broken}
-        self.clauses = _Clauses()
+        self.clauses = Clauses()
         self.locals: dict[str, program.Expr | None] = {}
         self.settling: list[str] = []
         self.weights: dict[str, int] = {}
@@ -87,7 +52,7 @@ class _LoopChecker:
     def check(self) -> CheckedLoop:
         errors = self.names.findings.error_count
         annotations = annotations_of(self.names.findings, self.item)
-        self._sort_clauses()
+        self.clauses = sort_clauses(self.names, self.item)
         heard = self._hear()
         per = self._per(heard)
         self.typer = Expressions(self._scope(heard, per))
@@ -97,42 +62,7 @@ class _LoopChecker:
         failed = failed or any(isinstance(part, Unclear) for root in roots(loop) for part in walk(root))
         return CheckedLoop(None if failed else loop, annotations)
 
-    # ---- clauses -------------------------------------------------------------------------------------
-
-    def _sort_clauses(self) -> None:
-        for clause in self.item.clauses:
-            match clause:
-                case syntax.With():
-                    self._take_with(clause)
-                case syntax.Effect():
-                    self.clauses.effects.append(clause)
-                case syntax.AfterBlock():
-                    self.clauses.afters.append(clause)
-                case _:
-                    self._take_once(clause)
-
-    def _take_with(self, clause: syntax.With) -> None:
-        first = self.clauses.withs.setdefault(clause.name.text, clause)
-        if first is not clause:
-            related = (Related(first.name.span, "the first one"),)
-            message, advice = f"`with {clause.name.text}` stands twice", "give one of the two another name"
-            self.names.findings.add(DUPLICATE.at(clause.name.span, message, help=advice, related=related))
-
-    def _take_once(self, clause: syntax.Clause) -> None:
-        kind = type(clause)
-        first = self.clauses.once.setdefault(kind, clause)
-        if first is not clause:
-            word = _ONCE[kind]
-            related = (Related(_head(first.span, word), "the first one"),)
-            advice = {
-                "on": "join the events: `on A or B`",
-                "when": "join the conditions with `and`",
-                "per": "list the fields: `per a, b`",
-            }.get(word, "keep one of the two")
-            message = f"`{word}` stands twice"
-            self.names.findings.add(
-                DUPLICATE_CLAUSE.at(_head(clause.span, word), message, help=advice, related=related)
-            )
+    # ---- what it hears -------------------------------------------------------------------------------
 
     def _hear(self) -> Heard:
         on, per = self.clauses.get(syntax.On), self.clauses.get(syntax.Per)
@@ -225,7 +155,7 @@ class _LoopChecker:
         if cleared is not None and not self.typer.scope.latched:
             advice = "add `until ...` to `when`, which says when it is over"
             self._contradicts(
-                _head(cleared.span, "cleared"), "nothing ever clears: there is no `until`", advice
+                head(cleared.span, "cleared"), "nothing ever clears: there is no `until`", advice
             )
         if gather is not None:
             self._check_gather(gather, when)
@@ -239,10 +169,10 @@ class _LoopChecker:
         does = any(isinstance(effect, syntax.Do) for effect in self.clauses.every_effect())
         if failed is not None and not does and "do" not in self.lost:
             advice = "add the `do` whose failing it answers, or remove the block"
-            self._contradicts(_head(failed.span, "failed"), "nothing can fail: there is no `do`", advice)
+            self._contradicts(head(failed.span, "failed"), "nothing can fail: there is no `do`", advice)
 
     def _check_gather(self, gather: syntax.Gather, when: syntax.When | None) -> None:
-        place = _head(gather.span, "gather")
+        place = head(gather.span, "gather")
         for duration in (*gather.durations, *gather.quiets):
             self.names.duration(duration)
         for part in (gather.durations, gather.quiets, gather.maxima):
@@ -266,11 +196,11 @@ class _LoopChecker:
         if when is not None and (when.hold is not None or when.until is not None):
             word = "for" if when.hold is not None else "until"
             self._contradicts(
-                _head(when.span, "when"), f"`no A within d` and `{word}` exclude each other", advice
+                head(when.span, "when"), f"`no A within d` and `{word}` exclude each other", advice
             )
         if gather is not None:
             self._contradicts(
-                _head(gather.span, "gather"), "`no A within d` and `gather` exclude each other", advice
+                head(gather.span, "gather"), "`no A within d` and `gather` exclude each other", advice
             )
 
     def _contradicts(self, span: Span, message: str, advice: str) -> None:
@@ -398,11 +328,6 @@ class _LoopChecker:
             message, advice = "how often it may fire is a whole number above zero", "write `limit 3 per 1h`"
             self.names.findings.add(BAD_COUNT.at(clause.span, message, help=advice))
         return int(clause.count), self._ms(clause.per), clause.overall
-
-
-def _head(span: Span, word: str) -> Span:
-    """The word that a clause starts with."""
-    return Span(span.path, span.start, min(span.end, span.start + len(word)))
 
 
 def _span(clause: syntax.Clause | None) -> Span | None:
